@@ -1,0 +1,143 @@
+"""The one front door: run a model."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxneuro._solution import Solution
+from jaxneuro.models import AbstractModel, AbstractSpikingModel
+from jaxneuro.params import is_concrete
+from jaxneuro.results import RESULTS
+from jaxneuro.solvers import AbstractSolver, Adaptive, ExactSpikes, TimeGrid
+from jaxneuro.stimuli import AbstractStimulus, as_stimulus
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    model: AbstractModel,
+    stimulus: AbstractStimulus | float | None = None,
+    *,
+    t1: float,
+    t0: float = 0.0,
+    dt_save: float | None = None,
+    y0: Any = None,
+    solver: AbstractSolver | None = None,
+    max_spikes: int | None = None,
+    throw: bool = True,
+) -> Solution:
+    """Simulate a model from t0 to t1.
+
+    **Arguments:**
+
+    - `model`: any model, e.g. `HodgkinHuxley()`, `LIF()`, a `Network`.
+    - `stimulus`: what is injected, in the model's input unit (uA/cm^2 for membranes, nA for point neurons); a number
+      is a constant current, None nothing.
+    - `t1`, `t0`: end and start [ms], plain numbers.
+    - `dt_save`: interval of the saved states [ms]; 0.1 ms or the solver's step, whichever is longer. Spike times do not
+      depend on it.
+    - `y0`: state at t0; `model.init_state()` if None.
+    - `solver`: `ExactSpikes(0.1)` for models that reset, `Adaptive()` for smooth ones if None.
+    - `max_spikes`: how many spikes of a neuron are kept; one per ms, but at least 64, if None.
+    - `throw`: raise if the simulation fails; otherwise see `Solution.result`. Inside jax.jit and jax.vmap a failure is
+      always a value.
+
+    Differentiable in the model's and the stimulus' parameters (onsets included) and in y0. A second call with other
+    parameter values does not recompile.
+
+    **Raises:** ValueError for bad times, a stimulus that ends before t1, or a solver that does not suit the model;
+    RuntimeError if the run fails and `throw` is set.
+
+    >>> solution = simulate(HodgkinHuxley(), Step(amplitude=10.0, onset=5.0, duration=40.0), t1=50.0)
+    >>> solution.spikes.size
+    3
+    """
+    if not isinstance(model, AbstractModel):
+        raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
+    stimulus = as_stimulus(stimulus)
+    solver = _default_solver(model) if solver is None else solver
+    grid = _time_grid(t0, t1, dt_save, solver)
+    _check_covered(stimulus, grid)
+    solver.check(model, grid)
+    y0 = model.init_state() if y0 is None else _as_state(model, y0)
+    n_spikes = max(64, math.ceil(grid.t1 - grid.t0)) if max_spikes is None else _check_count("max_spikes", max_spikes)
+    solution = _simulate(model, stimulus, y0, solver, grid, n_spikes)
+    if throw and is_concrete(solution.result._value):
+        _raise_unless_successful(solution.result)
+    return solution
+
+
+@eqx.filter_jit
+def _simulate(
+    model: AbstractModel, stimulus: AbstractStimulus, y0: Any, solver: AbstractSolver, grid: TimeGrid, max_spikes: int
+) -> Solution:
+    trajectory = solver.integrate(model, stimulus, y0, grid, max_spikes)
+    ts = jnp.asarray(grid.save_ts, jnp.result_type(float))
+    return Solution(ts, trajectory.ys, trajectory.spikes, trajectory.result, trajectory.stats, model, stimulus)
+
+
+def _default_solver(model: AbstractModel) -> AbstractSolver:
+    return ExactSpikes(0.1) if isinstance(model, AbstractSpikingModel) else Adaptive()
+
+
+def _as_time(name: str, value: Any) -> float:
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"Argument `{name}` must be a plain number, but is traced by jax; pass it from outside jit and vmap, since it "
+            "sets the number of steps."
+        )
+    number = np.asarray(value)
+    if number.ndim or not np.issubdtype(number.dtype, np.number) or not np.isfinite(number):
+        raise ValueError(f"Argument `{name}` must be a finite number [ms], but is {value!r}; give a single time.")
+    return float(number)
+
+
+def _time_grid(t0: Any, t1: Any, dt_save: Any, solver: AbstractSolver) -> TimeGrid:
+    t0, t1 = _as_time("t0", t0), _as_time("t1", t1)
+    if not t1 > t0:
+        raise ValueError(f"Argument `t1` must be later than t0={t0:g} ms, but is t1={t1:g} ms; swap or raise it.")
+    if dt_save is not None:
+        dt_save = _as_time("dt_save", dt_save)
+        if not dt_save > 0:
+            raise ValueError(f"Argument `dt_save` must be positive, but is dt_save={dt_save:g} ms; use e.g. 0.1 ms.")
+        return TimeGrid(t0, t1, dt_save)
+    dt = 0.1 if isinstance(solver, Adaptive) else solver.dt
+    return TimeGrid(t0, t1, dt * max(round(0.1 / dt), 1))
+
+
+def _check_covered(stimulus: AbstractStimulus, grid: TimeGrid) -> None:
+    start, end = stimulus.domain
+    if not is_concrete(start, end):
+        return
+    slack = 1e-6 * (grid.t1 - grid.t0)  # a recording's last sample may be rounded below t1
+    if np.any(np.asarray(start) > grid.t0 + slack) or np.any(np.asarray(end) < grid.t1 - slack):
+        raise ValueError(
+            f"Argument `stimulus` must cover the run from {grid.t0:g} to {grid.t1:g} ms, but is defined from "
+            f"{float(np.max(start)):g} to {float(np.min(end)):g} ms; shorten the run or lengthen the stimulus."
+        )
+
+
+def _check_count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"Argument `{name}` must be a whole number of at least 1, but is {value!r}; give e.g. 100.")
+    return int(value)
+
+
+def _as_state(model: AbstractModel, y0: Any) -> Any:
+    expected = jax.eval_shape(model.init_state)
+    if jax.tree.structure(y0) != jax.tree.structure(expected):
+        raise ValueError(
+            f"Argument `y0` must be a state like {type(model).__name__}.init_state(), but is {type(y0).__name__}; "
+            "start from `model.init_state()` and replace its values."
+        )
+    return jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), y0, expected)
+
+
+def _raise_unless_successful(result: RESULTS) -> None:
+    for name, item in RESULTS._name_to_item.items():
+        if name != "successful" and np.any(np.asarray(result._value) == np.asarray(item._value)):
+            raise RuntimeError(RESULTS[item])

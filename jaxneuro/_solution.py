@@ -1,0 +1,59 @@
+"""What a simulation returns."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxneuro.models import AbstractModel
+from jaxneuro.params import is_concrete
+from jaxneuro.results import RESULTS
+from jaxneuro.stimuli import AbstractStimulus
+
+__all__ = ["Solution"]
+
+
+class Solution(eqx.Module):
+    """States over time, spikes and outcome of one simulation.
+
+    `ts`: saving times [ms], shape (n_time,). `ys`: the model's state, each leaf (n_time, ...). `result`: how it ended,
+    a member of RESULTS. `stats`: number of steps. Under jax.vmap every array has a leading batch axis.
+    """
+
+    ts: Float[Array, "*batch n_time"]
+    ys: Any
+    spike_times: Float[Array, "*batch n"]
+    result: RESULTS
+    stats: dict[str, Any]
+    model: AbstractModel
+    stimulus: AbstractStimulus
+
+    @property
+    def voltage(self) -> Float[Array, "*batch n_time"]:
+        """Membrane potential [mV] at `ts`; (n_time, n_cell) for a network."""
+        return self.model.voltage(self.ys)
+
+    @property
+    def spikes(self) -> Float[Array, "*batch n"]:
+        """Spike times [ms] in order.
+
+        One neuron alone: exactly its spikes. Where a fixed size is needed (networks, jax.vmap, jax.jit) the array is
+        padded with inf at the end.
+        """
+        times = self.spike_times
+        if times.ndim == 1 and is_concrete(times):
+            return times[: int(np.isfinite(times).sum())]
+        return times
+
+    @property
+    def i_app(self) -> Float[Array, " n_time"]:
+        """The injected current at `ts`, in the model's input unit."""
+        return jax.vmap(self.stimulus)(self.ts)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw voltage (with spikes) and stimulus over time; returns the matplotlib axes."""
+        from jaxneuro.plot import plot_solution
+
+        return plot_solution(self, axes)

@@ -1,0 +1,72 @@
+"""Files to recordings: Axon ABF, NWB, CSV and NPZ.
+
+The packages that read ABF and NWB files are optional and imported when such a file is read.
+"""
+
+import difflib
+import os
+from pathlib import Path
+
+from jaxneuro.io.abf import read_abf
+from jaxneuro.io.nwb import read_nwb
+from jaxneuro.io.table import read_csv, read_npz
+from jaxneuro.recording import Recording
+
+__all__ = ["read_abf", "read_csv", "read_npz", "read_nwb", "read_recording"]
+
+_SUFFIXES = (".abf", ".csv", ".npz", ".nwb")
+
+
+def read_recording(
+    path: str | os.PathLike[str], *, stimulus_folder: str | os.PathLike[str] | None = None
+) -> Recording:
+    """Read a current-clamp recording: times in ms, voltages in mV, injected currents in pA.
+
+    Arguments:
+        path: An Axon file (.abf), an NWB file (.nwb) or a table (.csv, .npz), in capitals or not.
+        stimulus_folder: Where the waveform files (.abf, .atf) lie that an ABF file names as its
+            command; its own folder is searched too. Other kinds of files do not need it.
+
+    Raises FileNotFoundError where there is no such file, ImportError where the package that reads
+    it is not installed, and ValueError where it holds no usable current-clamp recording.
+
+    >>> recording = read_recording("cell.abf")  # doctest: +SKIP
+    >>> recording[0].voltage  # doctest: +SKIP
+    """
+    path = Path(path)
+    _check_file(path)
+    match path.suffix.lower():
+        case ".abf":
+            return read_abf(path, stimulus_folder=stimulus_folder)
+        case ".nwb":
+            return read_nwb(path)
+        case ".csv":
+            return read_csv(path)
+        case ".npz":
+            return read_npz(path)
+    raise ValueError(
+        f"Argument `path` must end in one of {', '.join(_SUFFIXES)}, but is '{path}'; "
+        "rename the file or export it as CSV."
+    )
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(
+            f"Argument `path` must be a file, but '{path}' is a folder; name one recording in it."
+        )
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, siblings, n=1)
+        fix = f"did you mean '{path.parent / close[0]}'?" if close else "check its name and folder."
+        raise FileNotFoundError(
+            f"Argument `path` must be an existing file, but '{path}' does not exist; {fix}"
+        )
+    try:
+        with path.open("rb"):
+            pass
+    except OSError:
+        raise ValueError(
+            f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; "
+            "check its permissions."
+        ) from None

@@ -1,0 +1,112 @@
+"""What a model is: an autonomous right-hand side at a constant input. Nothing here knows a solver."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from jaxneuro.params import AbstractParametrised
+
+__all__ = ["AbstractConductanceModel", "AbstractModel", "AbstractNetwork", "AbstractSpikingModel", "rk4_flow"]
+
+State = Any
+"""A NamedTuple of arrays with a field `V`; gates and synapses are dicts inside it."""
+
+
+class AbstractModel(AbstractParametrised):
+    """Any neuron or network: dy/dt = dynamics(y, i_app)."""
+
+    input_unit: eqx.AbstractClassVar[str]
+    """Unit of `i_app`: "uA/cm^2" for membranes, "nA" for point neurons, "1" for dimensionless models."""
+
+    spike_threshold: eqx.AbstractVar[float]
+    """Voltage whose upward crossing counts as a spike of a smooth model [mV]."""
+
+    @abc.abstractmethod
+    def init_state(self) -> State:
+        """State at the start of a simulation."""
+
+    @abc.abstractmethod
+    def dynamics(self, y: State, i_app: PyTree) -> State:
+        """Time derivative of y [per ms] at the input i_app."""
+
+    @abc.abstractmethod
+    def voltage(self, y: State) -> Float[Array, "..."]:
+        """Membrane potential of a state [mV]; also of a state with leading time or batch axes."""
+
+    def vector_field(self, t: Float[Array, ""], y: State, args: Any) -> State:
+        """The same right-hand side as diffrax calls it; `args` is the stimulus."""
+        return self.dynamics(y, args(t))
+
+
+class AbstractConductanceModel(AbstractModel):
+    """A model that is linear in each of its variables when the others are held: dy/dt = A(y) y + B(y), elementwise.
+
+    Exponential solvers use `coefficients`; A of the voltage is -g_total / C_m [1/ms].
+    """
+
+    @abc.abstractmethod
+    def coefficients(self, y: State, i_app: PyTree) -> tuple[State, State]:
+        """(A, B), each shaped like the state."""
+
+    def dynamics(self, y: State, i_app: PyTree) -> State:
+        """A y + B."""
+        A, B = self.coefficients(y, i_app)
+        return jax.tree.map(lambda a, x, b: a * x + b, A, y, B)
+
+
+class AbstractSpikingModel(AbstractModel):
+    """A model with a threshold and a reset. `shape` is () for one neuron and (n_cell,) for a network."""
+
+    t_ref: eqx.AbstractVar[Float[Array, "*shape"]]
+    """Absolute refractory period [ms], >= 0, during which the held variables (V) do not move."""
+
+    @abc.abstractmethod
+    def gap(self, y: State) -> Float[Array, "*shape"]:
+        """Signed distance to threshold [mV]; a spike is its upward crossing of 0."""
+
+    @abc.abstractmethod
+    def reset(self, y: State, s: Float[Array, "*shape"]) -> State:
+        """State after the spike; affine in s in [0, 1]: s = 1 is the full reset, s = 0 leaves y as it is."""
+
+    @abc.abstractmethod
+    def flow(
+        self, y: State, i_app: PyTree, h: Float[Array, "*shape"], *, is_held: Bool[Array, "*shape"] | bool
+    ) -> State:
+        """State a time h [ms] later at constant input, without spikes; differentiable in h, exact at h = 0.
+
+        Where `is_held`, the voltage has zero derivative while the other variables go on.
+        """
+
+
+class AbstractNetwork(AbstractSpikingModel):
+    """Spiking neurons whose spikes arrive at synapses after a delay; the solver keeps the spikes on their way."""
+
+    pre: eqx.AbstractVar[Int[Array, " n_syn"]]
+    """Index of the presynaptic neuron of every synapse."""
+
+    delay: eqx.AbstractVar[Float[Array, " n_syn"]]
+    """Delay of every synapse [ms]."""
+
+    max_delay: eqx.AbstractVar[float]
+    """Longest delay that a run may use [ms]; sets the size of the solver's buffer."""
+
+    @abc.abstractmethod
+    def deliver(self, y: State, arrivals: Float[Array, " n_syn"]) -> State:
+        """State after `arrivals` spikes (may be fractions of one) have reached each synapse."""
+
+
+def rk4_flow(vector_field: Any, y: State, h: PyTree) -> State:
+    """One classical Runge-Kutta step of dy/dt = vector_field(y) over h, a tree of steps [ms] shaped like y."""
+
+    def shifted(scale: float, k: State) -> State:
+        return jax.tree.map(lambda x, dx, step: x + scale * step * dx, y, k, h)
+
+    k1 = vector_field(y)
+    k2 = vector_field(shifted(0.5, k1))
+    k3 = vector_field(shifted(0.5, k2))
+    k4 = vector_field(shifted(1.0, k3))
+    slope = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
+    return shifted(1.0, slope)

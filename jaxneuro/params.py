@@ -1,0 +1,194 @@
+"""Parameters that know their unit, bounds and meaning, and are found by a dotted path.
+
+A parameter is a field made with `param()`: always a strongly typed array of the default float, so that it has a
+gradient and a new value never recompiles. The metadata labels plots, tables, files and error messages.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxneuro import units
+
+__all__ = ["AbstractParametrised", "ParamInfo", "get", "is_concrete", "names", "param", "params", "replace", "resolve"]
+
+
+def is_concrete(*values: Any) -> bool:
+    """Whether all values are numbers or arrays that can be looked at now (none is traced or a placeholder)."""
+    return all(eqx.is_array_like(value) and not isinstance(value, jax.core.Tracer) for value in values)
+
+
+@dataclasses.dataclass(frozen=True)
+class ParamInfo:
+    """Unit, bounds and meaning of one parameter. `is_open`: the bounds themselves are not allowed."""
+
+    unit: str
+    bounds: tuple[float | None, float | None] = (None, None)
+    doc: str = ""
+    is_open: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError if a concrete value breaks the bounds or is NaN; traced values are skipped."""
+        if not is_concrete(value):
+            return
+        array = np.asarray(value)
+        low, high = self.bounds
+        above = True if low is None else (array > low if self.is_open else array >= low)
+        below = True if high is None else (array < high if self.is_open else array <= high)
+        is_good = ~np.isnan(array) & above & below
+        if not np.all(is_good):
+            worst = array[~is_good].flat[0] if array.ndim else array
+            raise ValueError(
+                f"Argument `{name}` must be {self._rule()} [{self.unit}], but is {float(worst):g}; "
+                f"choose another value for it ({self.doc.rstrip('.').lower()})."
+            )
+
+    def _rule(self) -> str:
+        low, high = self.bounds
+        strict, loose = (">", "<") if self.is_open else (">=", "<=")
+        parts = [f"{strict} {low:g}"] if low is not None else []
+        parts += [f"{loose} {high:g}"] if high is not None else []
+        return "a number " + " and ".join(parts) if parts else "a number"
+
+
+def param(
+    default: float = dataclasses.MISSING,
+    *,
+    unit: str,
+    bounds: tuple[float | None, float | None] = (None, None),
+    is_open: bool = False,
+    doc: str,
+) -> Any:
+    """Field of a model, channel, synapse or stimulus that holds a parameter.
+
+    **Arguments:** `default`, the value in `unit` (no default: a required argument); `unit`, e.g. "mS/cm^2";
+    `bounds`, the physically possible closed interval (None: unbounded), open if `is_open`; `doc`, its meaning.
+
+    >>> class Leak(AbstractParametrised):
+    ...     g_max: Array = param(0.3, unit="mS/cm^2", bounds=(0, None), doc="Leak conductance.")
+    """
+    info = ParamInfo(unit, bounds, doc, is_open)
+    chosen = {} if default is dataclasses.MISSING else {"default": default}
+    return eqx.field(converter=lambda value: _to_array(value, unit), metadata={"param": info}, **chosen)
+
+
+def _to_array(value: Any, unit: str) -> Array:
+    if isinstance(value, str) or value is None:
+        raise TypeError(f"A parameter must be a number or an array in {unit}, but is {value!r}; give a number.")
+    value = units.magnitude(value, unit)
+    return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+class AbstractParametrised(eqx.Module):
+    """Base of everything with parameters: checks them against their bounds when it is built."""
+
+    def __check_init__(self):
+        for field in dataclasses.fields(self):
+            if "param" in field.metadata:
+                field.metadata["param"].check(field.name, getattr(self, field.name))
+
+
+def _children(node: Any) -> Iterator[tuple[str, Any]]:
+    if dataclasses.is_dataclass(node):
+        for field in dataclasses.fields(node):
+            yield field.name, getattr(node, field.name)
+    elif isinstance(node, Mapping):
+        yield from node.items()
+    elif isinstance(node, tuple | list):
+        yield from ((str(i), child) for i, child in enumerate(node))
+
+
+def params(tree: Any) -> dict[str, ParamInfo]:
+    """All parameters of a model (or channel, stimulus, ...): full dotted path -> unit, bounds and meaning."""
+    found = {}
+    for name, child in _children(tree):
+        info = _info(tree, name)
+        if info is not None:
+            found[name] = info
+        else:
+            found.update({f"{name}.{path}": sub for path, sub in params(child).items()})
+    return found
+
+
+def _info(node: Any, name: str) -> ParamInfo | None:
+    if not dataclasses.is_dataclass(node):
+        return None
+    return {f.name: f.metadata.get("param") for f in dataclasses.fields(node)}.get(name)
+
+
+def names(tree: Any) -> dict[str, str]:
+    """Shortest unambiguous name of every parameter -> its full path, e.g. "na.g_max" -> "channels.na.g_max"."""
+    paths = list(params(tree))
+
+    def shortest(path: str) -> str:
+        parts = path.split(".")
+        for start in range(len(parts) - 1, -1, -1):
+            name = ".".join(parts[start:])
+            # a channel's `g_max` is shown as "na.g_max" even where only one channel has it
+            is_member = len(parts) > 1 and start == len(parts) - 1
+            if sum(_matches(p, name) for p in paths) == 1 and not is_member:
+                return name
+        return path
+
+    return {shortest(path): path for path in paths}
+
+
+def _matches(path: str, name: str) -> bool:
+    return path == name or path.endswith("." + name)
+
+
+def resolve(tree: Any, name: str) -> str:
+    """Full path of the parameter called `name`; a ValueError lists the candidates if there is none or several."""
+    paths = params(tree)
+    if name in paths:
+        return name
+    found = [path for path in paths if _matches(path, name)]
+    if len(found) == 1:
+        return found[0]
+    short = names(tree)
+    if found:
+        candidates = sorted(n for n, p in short.items() if p in found)
+        raise ValueError(f"Parameter {name!r} must name one parameter, but fits {', '.join(candidates)}; choose one.")
+    close = difflib.get_close_matches(name, [*short, *paths], n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? It has " if close else "it has "
+    raise ValueError(
+        f"Parameter {name!r} must be one of {type(tree).__name__}'s, but is not; {hint}{', '.join(sorted(short))}."
+    )
+
+
+def _walk(tree: Any, path: str) -> Any:
+    for part in path.split("."):
+        if dataclasses.is_dataclass(tree):
+            tree = getattr(tree, part)
+        else:
+            tree = tree[part] if isinstance(tree, Mapping) else tree[int(part)]
+    return tree
+
+
+def get(tree: Any, name: str) -> Array:
+    """Value of the parameter called `name`, e.g. `get(HodgkinHuxley(), "na.g_max")` [in its unit]."""
+    return _walk(tree, resolve(tree, name))
+
+
+def replace(tree: Any, values: Mapping[str, Any]) -> Any:
+    """Copy of `tree` with other parameter values: `replace(HodgkinHuxley(), {"na.g_max": 100.0})`.
+
+    Values may be traced or batched; concrete ones are checked against the bounds.
+    """
+    if not values:
+        return tree
+    infos = params(tree)
+    paths = {resolve(tree, name): name for name in values}
+    arrays = []
+    for path, name in paths.items():
+        array = _to_array(values[name], infos[path].unit)
+        infos[path].check(name, array)
+        arrays.append(array)
+    return eqx.tree_at(lambda node: [_walk(node, path) for path in paths], tree, arrays)

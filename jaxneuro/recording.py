@@ -1,0 +1,214 @@
+"""Current-clamp recordings: sweeps of time, voltage and injected current, checked once when they are made."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["Recording", "Sweep"]
+
+_COLUMNS = {"ts": "ms", "voltage": "mV", "current": "pA"}
+
+
+def _frozen(name: str, values: ArrayLike) -> np.ndarray:
+    """`values` as a float64 array that nobody can write to; a writeable one is copied first."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Argument `{name}` must be an array of numbers, but is {type(values).__name__} "
+            f"with other content; give its values in {_COLUMNS[name]}."
+        ) from None
+    if array.flags.writeable:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep:
+    """One sweep of a current-clamp recording.
+
+    Arguments:
+        ts: Times of the samples [ms], shape (n_time,), strictly increasing.
+        voltage: Membrane potential [mV], shape (n_time,).
+        current: Injected current [pA], shape (n_time,), positive depolarises.
+        index: Number of the sweep in its recording [1].
+
+    The arrays become float64 and read-only. A shape that does not fit, NaN or infinite values and times that do
+    not increase raise a ValueError that names the sweep, the column and the first bad time.
+
+    >>> Sweep([0.0, 0.1, 0.2], [-65.0, -65.0, -64.9], [0.0, 0.0, 10.0])
+    Sweep(index=0, 3 samples, 0 to 0.2 ms)
+    """
+
+    ts: np.ndarray
+    voltage: np.ndarray
+    current: np.ndarray
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        for name in _COLUMNS:
+            object.__setattr__(self, name, _frozen(name, vars(self)[name]))
+        self._check_shapes()
+        for name in _COLUMNS:
+            self._check_finite(name)
+        stuck = np.flatnonzero(np.diff(self.ts) <= 0)
+        if stuck.size:
+            before, after = self.ts[stuck[0] : stuck[0] + 2]
+            raise ValueError(
+                f"Argument `ts` must increase strictly, but sweep {self.index} has t={after:g} ms after "
+                f"t={before:g} ms; give every sweep its own number, or sort its samples."
+            )
+
+    def _check_shapes(self) -> None:
+        for name in _COLUMNS:
+            shape = vars(self)[name].shape
+            if len(shape) != 1:
+                raise ValueError(
+                    f"Argument `{name}` must be one-dimensional, but has shape {shape} in sweep {self.index}; "
+                    "use `Recording.from_arrays` for several sweeps."
+                )
+        lengths = {name: vars(self)[name].size for name in _COLUMNS}
+        if len(set(lengths.values())) > 1:
+            found = ", ".join(f"{size} of `{name}`" for name, size in lengths.items())
+            raise ValueError(
+                f"Arguments `ts`, `voltage` and `current` must be equally long, but sweep {self.index} has "
+                f"{found}; cut them to the shortest."
+            )
+        if self.ts.size < 2:
+            raise ValueError(
+                f"Argument `ts` must have at least 2 samples, but sweep {self.index} has {self.ts.size}; "
+                "leave this sweep out."
+            )
+
+    def _check_finite(self, name: str) -> None:
+        values = vars(self)[name]
+        bad = np.flatnonzero(~np.isfinite(values))
+        if not bad.size:
+            return
+        k = int(bad[0])
+        place = f"sample {k}" if name == "ts" else f"t={self.ts[k]:g} ms"
+        raise ValueError(
+            f"Argument `{name}` must be finite, but is {values[k]} in sweep {self.index} from {place} on "
+            f"({bad.size} of {values.size} samples); cut the sweep there or leave it out."
+        )
+
+    @property
+    def dt(self) -> float:
+        """Sampling interval [ms], the mean one where times are uneven."""
+        return float(self.ts[-1] - self.ts[0]) / (self.ts.size - 1)
+
+    @property
+    def t1(self) -> float:
+        """Time of the last sample [ms]."""
+        return float(self.ts[-1])
+
+    def __repr__(self) -> str:
+        return f"Sweep(index={self.index}, {self.ts.size} samples, {self.ts[0]:g} to {self.t1:g} ms)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recording:
+    """The sweeps of one cell.
+
+    Arguments:
+        sweeps: One or more `Sweep`s whose indices differ.
+        source: Where they come from, usually a path.
+
+    `recording[k]` is the sweep at position k; `select` goes by the sweeps' own numbers, which differ from the
+    positions where a file does not hold every sweep.
+
+    >>> recording = Recording.from_arrays([0.0, 0.5, 1.0], [[-65.0, -65.0, -65.0], [-65.0, -64.0, -63.0]], [0, 9, 9])
+    >>> recording
+    Recording(2 sweeps of 3 samples at 2000 Hz)
+    """
+
+    sweeps: tuple[Sweep, ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sweeps", tuple(self.sweeps))
+        if not self.sweeps:
+            raise ValueError("Argument `sweeps` must hold at least one sweep, but is empty; give one.")
+        indices = [sweep.index for sweep in self.sweeps]
+        double = next((i for k, i in enumerate(indices) if i in indices[:k]), None)
+        if double is not None:
+            raise ValueError(
+                f"Argument `sweeps` must have sweeps of different index, but index {double} comes twice; "
+                "number them anew."
+            )
+
+    @staticmethod
+    def from_arrays(
+        ts: ArrayLike, voltage: ArrayLike, current: ArrayLike, *, source: str = ""
+    ) -> "Recording":
+        """A recording from arrays of shape (n_time,) or (n_sweep, n_time).
+
+        Arguments:
+            ts: Times [ms].
+            voltage: Membrane potential [mV].
+            current: Injected current [pA].
+            source: Where they come from.
+
+        A one-dimensional array serves all sweeps. Raises a ValueError where the numbers of sweeps differ.
+        """
+        columns = {
+            name: _frozen(name, values)
+            for name, values in zip(_COLUMNS, (ts, voltage, current), strict=True)
+        }
+        n_sweep = max(column.shape[0] if column.ndim == 2 else 1 for column in columns.values())
+        rows = {}
+        for name, column in columns.items():
+            if column.ndim not in (1, 2) or (column.ndim == 2 and column.shape[0] != n_sweep):
+                raise ValueError(
+                    f"Argument `{name}` must have shape (n_time,) or (n_sweep, n_time) with n_sweep={n_sweep} "
+                    f"as in the other arrays, but has shape {column.shape}; give one row for each sweep."
+                )
+            rows[name] = [column] * n_sweep if column.ndim == 1 else list(column)
+        sweeps = (Sweep(*row, index=k) for k, row in enumerate(zip(*rows.values(), strict=True)))
+        return Recording(tuple(sweeps), source)
+
+    @property
+    def sampling_rate(self) -> float:
+        """Samples per second [Hz], the same in all sweeps."""
+        intervals = np.array([sweep.dt for sweep in self.sweeps])
+        # Stored times carry rounding errors; intervals that differ by more are different settings.
+        if np.ptp(intervals) > 1e-4 * intervals[0]:
+            raise ValueError(
+                "Property `sampling_rate` must be the same in all sweeps, but their intervals run from "
+                f"{intervals.min():g} to {intervals.max():g} ms; select sweeps of one rate."
+            )
+        return 1e3 / float(intervals[0])
+
+    def select(self, indices: Iterable[int]) -> "Recording":
+        """The sweeps with these numbers (`Sweep.index`), in the order given.
+
+        Raises a ValueError that lists the numbers that there are.
+        """
+        by_index = {sweep.index: sweep for sweep in self.sweeps}
+        indices = list(indices)
+        absent = [i for i in indices if i not in by_index]
+        if absent:
+            raise ValueError(
+                f"Argument `indices` must name sweeps of the recording, but {absent[0]} is none of them; "
+                f"choose from {', '.join(map(str, by_index))}."
+            )
+        return Recording(tuple(by_index[i] for i in indices), self.source)
+
+    def __len__(self) -> int:
+        return len(self.sweeps)
+
+    def __getitem__(self, k: int) -> Sweep:
+        return self.sweeps[k]
+
+    def __iter__(self) -> Iterator[Sweep]:
+        return iter(self.sweeps)
+
+    def __repr__(self) -> str:
+        n, first = len(self), self.sweeps[0]
+        where = f"{Path(self.source).name!r}, " if self.source else ""
+        size = f"{n} sweep{'s' * (n > 1)} of {first.ts.size} samples at {1e3 / first.dt:g} Hz"
+        return f"Recording({where}{size})"

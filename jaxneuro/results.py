@@ -1,0 +1,31 @@
+"""How a simulation ended, as a value: one lane of a batch that fails is marked, the others go on."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+__all__ = ["RESULTS", "first_failure"]
+
+
+class RESULTS(eqx.Enumeration):
+    """Outcome of one simulation; the text says what happened and what to do."""
+
+    successful = "The simulation reached t1."
+    nonfinite = (
+        "The state became infinite or NaN; use a smaller dt or an adaptive solver, and check the parameters."
+    )
+    max_steps_reached = (
+        "The adaptive solver ran out of steps before t1; raise `max_steps`, loosen `rtol`, or use FixedStep(dt)."
+    )
+    several_spikes_in_step = (
+        "A neuron crossed its threshold twice within one step, so spikes were missed; use a smaller dt or a longer t_ref."
+    )
+    max_spikes_reached = "More spikes occurred than are kept, so the last ones are missing; raise `max_spikes`."
+
+
+def first_failure(*outcomes: tuple[Bool[Array, ""], RESULTS]) -> RESULTS:
+    """The first failure in the list whose condition holds, else `RESULTS.successful`."""
+    result = RESULTS.successful
+    for has_failed, failure in reversed(outcomes):
+        result = RESULTS.where(jnp.asarray(has_failed), failure, result)
+    return result

@@ -1,0 +1,192 @@
+"""Exact spikes on a grid: the crossing is found inside the step, so times and derivatives do not depend on dt."""
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
+from jaxneuro.results import RESULTS, first_failure
+from jaxneuro.solvers._base import AbstractSolver, TimeGrid, Trajectory
+from jaxneuro.solvers._fixed_step import check_dt
+from jaxneuro.solvers._grid import InputWithin, split_grid
+from jaxneuro.solvers._threshold import threshold_crossing
+from jaxneuro.stimuli import AbstractStimulus
+
+__all__ = ["ExactSpikes"]
+
+
+class ExactSpikes(AbstractSolver):
+    """Grid of step `dt` with spikes located inside the step; the default for integrate-and-fire models and networks.
+
+    In each step a neuron (1) stays refractory for what is left of t_ref, (2) flows freely up to the first instant
+    with gap >= 0, (3) is reset there, (4) is held for t_ref and (5) flows on to the end of the step. The instant is
+    found by a bracketed search and then polished by two differentiable Newton steps, which makes spike times and
+    their first and second derivatives those of the continuous model (with a closed-form `flow`) for any t_ref >= 0.
+    The input counts with its value in the middle of each step. Two spikes of a neuron within one step are reported in
+    `result`.
+
+    In a network every delay must be at least `dt`. A spike that arrives between two grid points is shared between them
+    in proportion, which keeps its weight and its mean time and is differentiable in spike time and delay.
+
+    >>> ExactSpikes(dt=0.1)
+    """
+
+    dt: float = eqx.field(static=True, default=0.1)
+
+    def __check_init__(self):
+        check_dt(self.dt)
+
+    def check(self, model: AbstractModel, grid: TimeGrid) -> None:
+        """Refuse models without a reset, and saving times off the grid."""
+        if not isinstance(model, AbstractSpikingModel):
+            raise ValueError(
+                f"Argument `solver` must suit the model, but ExactSpikes needs a threshold and a reset and "
+                f"{type(model).__name__} has none; use Adaptive() or FixedStep(dt={self.dt:g})."
+            )
+        grid.save_indices(self.dt)
+        if isinstance(model, AbstractNetwork) and not isinstance(model.delay, jax.core.Tracer):
+            if model.delay.size and float(model.delay.min()) < self.dt * (1 - 1e-6):
+                raise ValueError(
+                    f"Argument `dt` must not exceed the shortest delay of the network, but is dt={self.dt:g} ms with a "
+                    f"delay of {float(model.delay.min()):g} ms; use a smaller dt."
+                )
+
+    def integrate(
+        self, model: AbstractSpikingModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
+    ) -> Trajectory:
+        """Scan over the split grid, every step rematerialised."""
+        split = split_grid(grid, self.dt, stimulus)
+        gap0 = model.gap(y0)
+        mail = _Mail.empty(model, grid, self.dt) if isinstance(model, AbstractNetwork) else None
+        start = _Carry(y0, jnp.zeros_like(gap0), jnp.ones_like(gap0, dtype=bool), jnp.asarray(False), mail)
+
+        @jax.checkpoint
+        def step(carry: _Carry, interval: Any) -> tuple[_Carry, Any]:
+            left, right, index, is_regular = interval
+            y, mail = carry.y, carry.mail
+            if mail is not None:
+                arrivals, mail = mail.take(index, is_regular)
+                y = model.deliver(y, arrivals)
+            i_app = InputWithin(stimulus, left, right).midpoint()
+            moved = _advance(model, y, i_app, right - left, carry)
+            times = jnp.where(moved.has_spiked, left + moved.offset, jnp.inf)
+            if mail is not None:
+                mail = mail.send(index, moved.has_spiked, left + moved.offset)
+            is_crowded = carry.is_crowded | jnp.any(moved.is_crowded)
+            after = _Carry(moved.y, moved.refractory, moved.is_armed, is_crowded, mail)
+            return after, (moved.y, times)
+
+        xs = (split.edges[:-1], split.edges[1:], split.regular_index[:-1], split.is_regular[:-1])
+        end, (later, times) = jax.lax.scan(step, start, xs)
+        ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y0, later)
+        spikes, is_full = _collect(times, max_spikes)
+        is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(end.y)]))
+        result = first_failure(
+            (~is_finite, RESULTS.nonfinite),
+            (end.is_crowded, RESULTS.several_spikes_in_step),
+            (is_full, RESULTS.max_spikes_reached),
+        )
+        saved = jax.tree.map(lambda leaf: leaf[split.save_indices], ys)
+        return Trajectory(saved, spikes, result, {"n_steps": split.edges.size - 1})
+
+
+class _Carry(NamedTuple):
+    y: Any
+    refractory: Float[Array, "*shape"]  # what is left of it [ms]
+    is_armed: Bool[Array, "*shape"]  # has been below threshold since the last spike
+    is_crowded: Bool[Array, ""]
+    mail: "_Mail | None"
+
+
+class _Moved(NamedTuple):
+    y: Any
+    refractory: Float[Array, "*shape"]
+    is_armed: Bool[Array, "*shape"]
+    has_spiked: Bool[Array, "*shape"]
+    offset: Float[Array, "*shape"]  # of the spike from the step's start [ms]
+    is_crowded: Bool[Array, "*shape"]
+
+
+def _smaller(a: Array, b: Array) -> Array:
+    """Minimum whose derivative at a tie is that of b, not the mean of both."""
+    return jnp.where(a < b, a, b)
+
+
+def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _Carry) -> _Moved:
+    """One step of every neuron of the model: refractory, free, spike, refractory, free."""
+    h = jnp.broadcast_to(h, carry.refractory.shape)
+    held = _smaller(carry.refractory, h)
+    y = model.flow(y, i_app, held, is_held=True)
+    free = h - held
+
+    has_spiked, s = threshold_crossing(model, y, i_app, free, carry.is_armed)
+    y = model.flow(y, i_app, s, is_held=False)
+    y = model.reset(y, has_spiked.astype(s.dtype))
+    rest = free - s
+    t_ref = jnp.broadcast_to(model.t_ref, h.shape)
+    held_again = jnp.where(has_spiked, _smaller(t_ref, rest), 0.0)
+    is_below = model.gap(y) < 0
+    y = model.flow(y, i_app, held_again, is_held=True)
+    y = model.flow(y, i_app, rest - held_again, is_held=False)
+
+    gap_end = model.gap(y)
+    is_armed = jnp.where(has_spiked, is_below, carry.is_armed) | (gap_end < 0)
+    refractory = jnp.where(has_spiked, t_ref - held_again, carry.refractory - held)
+    is_crowded = has_spiked & is_below & (gap_end >= 0)
+    return _Moved(y, refractory, is_armed, has_spiked, held + s, is_crowded)
+
+
+def _collect(times: Float[Array, "n_step *n_cell"], max_spikes: int) -> tuple[Float[Array, "*n_cell n"], Array]:
+    """Spike times of each neuron in order, padded with inf; and whether some did not fit."""
+
+    def first(column: Float[Array, " n_step"]) -> tuple[Array, Array]:
+        has_spike = jnp.isfinite(column)
+        (at,) = jnp.nonzero(has_spike, size=max_spikes, fill_value=column.size)
+        return jnp.append(column, jnp.inf)[at], jnp.sum(has_spike) > max_spikes
+
+    if times.ndim == 1:
+        return first(times)
+    spikes, is_full = jax.vmap(first, in_axes=1)(times)
+    return spikes, jnp.any(is_full)
+
+
+class _Mail(eqx.Module):
+    """Spikes on their way: a ring of arrivals, one slot per grid point, one column per synapse."""
+
+    ring: Float[Array, "n_slot n_syn"]
+    pre: Array
+    delay: Array
+    t0: Float[Array, ""]
+    dt: float = eqx.field(static=True)
+
+    @staticmethod
+    def empty(model: AbstractNetwork, grid: TimeGrid, dt: float) -> "_Mail":
+        """An empty ring, long enough for the longest delay."""
+        n_slot = math.ceil(model.max_delay / dt) + 3
+        t0 = jnp.asarray(grid.t0, jnp.result_type(float))
+        return _Mail(jnp.zeros((n_slot, model.delay.size), t0.dtype), model.pre, model.delay, t0, dt)
+
+    def take(self, index: Array, is_regular: Array) -> tuple[Float[Array, " n_syn"], "_Mail"]:
+        """What arrives at grid point `index`, and the ring without it; nothing at edges between grid points."""
+        slot = index % self.ring.shape[0]
+        arrivals = jnp.where(is_regular, self.ring[slot], 0.0)
+        emptied = self.ring.at[slot].add(-arrivals)
+        return arrivals, eqx.tree_at(lambda m: m.ring, self, emptied)
+
+    def send(self, index: Array, has_spiked: Array, times: Array) -> "_Mail":
+        """The ring with the spikes that left at `times` during the step after grid point `index`."""
+        n_slot = self.ring.shape[0]
+        sent = has_spiked[self.pre]
+        arrival = jnp.where(sent, (times[self.pre] + self.delay - self.t0) / self.dt, 0.0)
+        # rounding must not put a spike with delay = dt into the slot that has just been emptied
+        arrival = jnp.maximum(arrival, index + 1)
+        slot = jnp.floor(jax.lax.stop_gradient(arrival)).astype(int)
+        late = arrival - slot
+        synapses = jnp.arange(self.pre.size)
+        ring = self.ring.at[slot % n_slot, synapses].add(jnp.where(sent, 1 - late, 0.0))
+        ring = ring.at[(slot + 1) % n_slot, synapses].add(jnp.where(sent, late, 0.0))
+        return eqx.tree_at(lambda m: m.ring, self, ring)

@@ -1,0 +1,64 @@
+"""Fixed grids that split where the stimulus jumps, and the input as one step sees it."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxneuro.solvers._base import TimeGrid
+from jaxneuro.stimuli import AbstractStimulus
+
+__all__ = ["InputWithin", "SplitGrid", "split_grid"]
+
+
+class SplitGrid(NamedTuple):
+    """Union of a regular grid and the stimulus' jump times: static count, traced values, zero-length steps allowed."""
+
+    edges: Float[Array, " n_edge"]
+    """Step k runs from edges[k] to edges[k + 1] [ms]."""
+    regular_index: Int[Array, " n_edge"]
+    """Index on the regular grid of the last regular point at or before each edge."""
+    is_regular: Array
+    """Whether the edge is a point of the regular grid."""
+    save_indices: Int[Array, " n_save"]
+    """Edges whose states are saved."""
+
+
+def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGrid:
+    """Grid of step `dt` [ms] over `grid`, split at the stimulus' jumps; differentiable in the jump times."""
+    steps = grid.steps(dt)
+    dtype = jnp.result_type(float)
+    regular = jnp.asarray(steps, dtype)
+    # an edge outside the run becomes an empty step at its border; infinite ones must not carry inf * 0 gradients
+    raw = stimulus.jump_ts.astype(dtype)
+    jumps = jnp.clip(jnp.where(jnp.isfinite(raw), raw, regular[-1]), regular[0], regular[-1])
+    unsorted = jnp.concatenate([regular, jumps])
+    order = jnp.argsort(jax.lax.stop_gradient(unsorted), stable=True)
+    is_regular = order < regular.size
+    regular_index = jnp.cumsum(is_regular) - 1
+    position = jnp.argsort(order)[: regular.size]
+    return SplitGrid(unsorted[order], regular_index, is_regular, position[grid.save_indices(dt)])
+
+
+class InputWithin(eqx.Module):
+    """The stimulus as the step [left, right] sees it: the right limit at its start, the left limit at its end.
+
+    Stage times are pulled inside by a few units in the last place, so that a step never sees the value beyond a jump
+    at its border; in an empty step the value before the jump counts, which makes derivatives in the jump time exact.
+    """
+
+    stimulus: AbstractStimulus
+    left: Float[Array, ""]
+    right: Float[Array, ""]
+
+    def __call__(self, t: Float[Array, ""]) -> Any:
+        scale = jnp.maximum(jnp.abs(self.left), jnp.abs(self.right))
+        margin = jax.lax.stop_gradient(4 * np.finfo(scale.dtype).eps * scale)
+        return self.stimulus(jnp.minimum(jnp.maximum(t, self.left + margin), self.right - margin))
+
+    def midpoint(self) -> Any:
+        """Value in the middle of the step."""
+        return self(0.5 * (self.left + self.right))
