@@ -1,4 +1,4 @@
-"""Current-clamp recordings: sweeps of time, voltage and injected current, checked once when they are made."""
+"""Current-clamp recordings: sweeps of time, voltage and injected current, checked when made."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -37,8 +37,9 @@ class Sweep:
         current: Injected current [pA], shape (n_time,), positive depolarises.
         index: Number of the sweep in its recording [1].
 
-    The arrays become float64 and read-only. A shape that does not fit, NaN or infinite values and times that do
-    not increase raise a ValueError that names the sweep, the column and the first bad time.
+    The arrays become float64 and read-only. A shape that does not fit, NaN or infinite values and
+    times that do not increase raise a ValueError that names the sweep, the column and the first
+    bad time.
 
     >>> Sweep([0.0, 0.1, 0.2], [-65.0, -65.0, -64.9], [0.0, 0.0, 10.0])
     Sweep(index=0, 3 samples, 0 to 0.2 ms)
@@ -59,8 +60,8 @@ class Sweep:
         if stuck.size:
             before, after = self.ts[stuck[0] : stuck[0] + 2]
             raise ValueError(
-                f"Argument `ts` must increase strictly, but sweep {self.index} has t={after:g} ms after "
-                f"t={before:g} ms; give every sweep its own number, or sort its samples."
+                f"Argument `ts` must increase strictly, but sweep {self.index} has t={after:g} ms "
+                f"after t={before:g} ms; give every sweep its own number, or sort its samples."
             )
 
     def _check_shapes(self) -> None:
@@ -68,20 +69,20 @@ class Sweep:
             shape = vars(self)[name].shape
             if len(shape) != 1:
                 raise ValueError(
-                    f"Argument `{name}` must be one-dimensional, but has shape {shape} in sweep {self.index}; "
-                    "use `Recording.from_arrays` for several sweeps."
+                    f"Argument `{name}` must be one-dimensional, but has shape {shape} in sweep "
+                    f"{self.index}; use `Recording.from_arrays` for several sweeps."
                 )
         lengths = {name: vars(self)[name].size for name in _COLUMNS}
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{size} of `{name}`" for name, size in lengths.items())
             raise ValueError(
-                f"Arguments `ts`, `voltage` and `current` must be equally long, but sweep {self.index} has "
-                f"{found}; cut them to the shortest."
+                f"Arguments `ts`, `voltage` and `current` must be equally long, but sweep {self.index} "
+                f"has {found}; cut them to the shortest."
             )
         if self.ts.size < 2:
             raise ValueError(
-                f"Argument `ts` must have at least 2 samples, but sweep {self.index} has {self.ts.size}; "
-                "leave this sweep out."
+                f"Argument `ts` must have at least 2 samples, but sweep {self.index} has "
+                f"{self.ts.size}; leave this sweep out."
             )
 
     def _check_finite(self, name: str) -> None:
@@ -92,8 +93,8 @@ class Sweep:
         k = int(bad[0])
         place = f"sample {k}" if name == "ts" else f"t={self.ts[k]:g} ms"
         raise ValueError(
-            f"Argument `{name}` must be finite, but is {values[k]} in sweep {self.index} from {place} on "
-            f"({bad.size} of {values.size} samples); cut the sweep there or leave it out."
+            f"Argument `{name}` must be finite, but is {values[k]} in sweep {self.index} from {place} "
+            f"on ({bad.size} of {values.size} samples); cut the sweep there or leave it out."
         )
 
     @property
@@ -107,7 +108,9 @@ class Sweep:
         return float(self.ts[-1])
 
     def __repr__(self) -> str:
-        return f"Sweep(index={self.index}, {self.ts.size} samples, {self.ts[0]:g} to {self.t1:g} ms)"
+        return (
+            f"Sweep(index={self.index}, {self.ts.size} samples, {self.ts[0]:g} to {self.t1:g} ms)"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,11 +121,11 @@ class Recording:
         sweeps: One or more `Sweep`s whose indices differ.
         source: Where they come from, usually a path.
 
-    `recording[k]` is the sweep at position k; `select` goes by the sweeps' own numbers, which differ from the
-    positions where a file does not hold every sweep.
+    `recording[k]` is the sweep at position k; `select` goes by the sweeps' own numbers, which
+    differ from the positions where a file does not hold every sweep.
 
-    >>> recording = Recording.from_arrays([0.0, 0.5, 1.0], [[-65.0, -65.0, -65.0], [-65.0, -64.0, -63.0]], [0, 9, 9])
-    >>> recording
+    >>> voltage = [[-65.0, -65.0, -65.0], [-65.0, -64.0, -63.0]]
+    >>> Recording.from_arrays([0.0, 0.5, 1.0], voltage, [0.0, 9.0, 9.0])
     Recording(2 sweeps of 3 samples at 2000 Hz)
     """
 
@@ -132,13 +135,15 @@ class Recording:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sweeps", tuple(self.sweeps))
         if not self.sweeps:
-            raise ValueError("Argument `sweeps` must hold at least one sweep, but is empty; give one.")
+            raise ValueError(
+                "Argument `sweeps` must hold at least one sweep, but is empty; give one."
+            )
         indices = [sweep.index for sweep in self.sweeps]
         double = next((i for k, i in enumerate(indices) if i in indices[:k]), None)
         if double is not None:
             raise ValueError(
-                f"Argument `sweeps` must have sweeps of different index, but index {double} comes twice; "
-                "number them anew."
+                f"Argument `sweeps` must have sweeps of different index, but index {double} comes "
+                "twice; number them anew."
             )
 
     @staticmethod
@@ -153,7 +158,8 @@ class Recording:
             current: Injected current [pA].
             source: Where they come from.
 
-        A one-dimensional array serves all sweeps. Raises a ValueError where the numbers of sweeps differ.
+        A one-dimensional array serves all sweeps. Raises a ValueError where the numbers of sweeps
+        differ.
         """
         columns = {
             name: _frozen(name, values)
@@ -164,8 +170,9 @@ class Recording:
         for name, column in columns.items():
             if column.ndim not in (1, 2) or (column.ndim == 2 and column.shape[0] != n_sweep):
                 raise ValueError(
-                    f"Argument `{name}` must have shape (n_time,) or (n_sweep, n_time) with n_sweep={n_sweep} "
-                    f"as in the other arrays, but has shape {column.shape}; give one row for each sweep."
+                    f"Argument `{name}` must have shape (n_time,) or (n_sweep, n_time) with "
+                    f"n_sweep={n_sweep} as in the other arrays, but has shape {column.shape}; "
+                    "give one row for each sweep."
                 )
             rows[name] = [column] * n_sweep if column.ndim == 1 else list(column)
         sweeps = (Sweep(*row, index=k) for k, row in enumerate(zip(*rows.values(), strict=True)))
@@ -178,8 +185,8 @@ class Recording:
         # Stored times carry rounding errors; intervals that differ by more are different settings.
         if np.ptp(intervals) > 1e-4 * intervals[0]:
             raise ValueError(
-                "Property `sampling_rate` must be the same in all sweeps, but their intervals run from "
-                f"{intervals.min():g} to {intervals.max():g} ms; select sweeps of one rate."
+                "Property `sampling_rate` must be the same in all sweeps, but their intervals run "
+                f"from {intervals.min():g} to {intervals.max():g} ms; select sweeps of one rate."
             )
         return 1e3 / float(intervals[0])
 
@@ -193,8 +200,8 @@ class Recording:
         absent = [i for i in indices if i not in by_index]
         if absent:
             raise ValueError(
-                f"Argument `indices` must name sweeps of the recording, but {absent[0]} is none of them; "
-                f"choose from {', '.join(map(str, by_index))}."
+                f"Argument `indices` must name sweeps of the recording, but {absent[0]} is none of "
+                f"them; choose from {', '.join(map(str, by_index))}."
             )
         return Recording(tuple(by_index[i] for i in indices), self.source)
 

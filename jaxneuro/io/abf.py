@@ -57,28 +57,39 @@ def read_abf(
     # pyabf warns of every waveform file that it cannot find where we look ourselves.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with _readable(path, "an Axon ABF file"):
+        with _readable(path):
             abf = pyabf.ABF(str(path))
+            if abf.abfVersion["major"] == 1:
+                # pyabf takes the first epoch's level for the holding level.
+                abf.holdingCommand = list(struct.unpack_from("<4f", path.read_bytes(), 1394))
         channel = _channel(abf, channel, path)
         _check_command(abf, channel, path)
-        with _readable(path, "an Axon ABF file"):
-            source = _waveform_source(abf, channel)
+        with _readable(path):
+            source = _source(abf, channel)
+            voltages = _voltages(abf, channel)
         if source == _FROM_FILE:
-            commands = _waveform_file(abf, channel, stimulus_folder, path)
+            commands = _from_file(abf, channel, stimulus_folder, path)
         else:
-            with _readable(path, "an Axon ABF file"):
-                commands = [_command(abf, channel, k) for k in abf.sweepList]
-        return Recording(tuple(_sweeps(abf, channel, commands)), str(path))
+            with _readable(path):
+                commands = [_command(abf, channel, k, source) for k in abf.sweepList]
+    ts = np.arange(voltages.shape[1]) * 1e3 / abf.dataRate
+    voltages = convert(voltages, _plain(abf.adcUnits[channel]), "mV")
+    current_unit = _plain(abf.dacUnits[channel])
+    sweeps = (
+        Sweep(ts, voltage, convert(command, current_unit, "pA"), index=k)
+        for k, (voltage, command) in enumerate(zip(voltages, commands, strict=True))
+    )
+    return Recording(tuple(sweeps), str(path))
 
 
 @contextmanager
-def _readable(path: Path, kind: str) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     """Turn whatever pyabf fails with into one sentence: on broken files it can be any exception."""
     try:
         yield
     except Exception as error:
         raise ValueError(
-            f"File '{path}' must be {kind}, but cannot be read as one; "
+            f"File '{path}' must be an intact Axon ABF file, but cannot be read as one; "
             "copy it again from where it was recorded, or export it as CSV."
         ) from error
 
@@ -108,8 +119,8 @@ def _check_complete(path: Path) -> None:
         )
     if needed > size or n_data < 1 or n_sweep > n_data:
         raise ValueError(
-            f"File '{path}' must be a complete ABF file, but its {size} bytes are fewer than its "
-            "header says; copy it again from where it was recorded."
+            f"File '{path}' must be a complete ABF file, but its {size} bytes do not hold what its "
+            "header lists; copy it again from where it was recorded."
         )
 
 
@@ -129,23 +140,120 @@ def _channel(abf: Any, channel: int | None, path: Path) -> int:
     """The input channel whose voltage answers a current command."""
     pairs = list(zip(abf.adcUnits, abf.dacUnits, strict=False))
     good = [
-        k
-        for k, (adc, dac) in enumerate(pairs)
-        if _is_unit_of(adc, "mV") and _is_unit_of(dac, "pA")
+        k for k, (adc, dac) in enumerate(pairs) if _is_unit_of(adc, "mV") and _is_unit_of(dac, "pA")
     ]
     if channel in good or (channel is None and good):
         return good[0] if channel is None else channel
-    found = "; ".join(
+    found = " and ".join(
         f"channel {k} records {adc} under a command in {_plain(dac) or 'no unit'}"
         for k, (adc, dac) in enumerate(pairs)
-    ).replace(";", " and")
+    )
     if channel is not None:
         raise ValueError(
-            f"Argument `channel` must be a current-clamp channel of '{path}', but is {channel}, and "
-            f"{found}; choose from {good}."
+            f"Argument `channel` must be a current-clamp channel of '{path}', but is {channel}, "
+            f"and {found}; choose from {good}."
         )
     kind = "voltage clamp" if _is_unit_of(abf.adcUnits[0], "pA") else "no current clamp"
     raise ValueError(
         f"File '{path}' must be a current-clamp recording (mV under a command in pA), but is "
-        f"{kind}: {found}; choose a file recorded in current clamp."
+        f"{kind}: {found}; choose a current-clamp recording."
     )
+
+
+def _check_command(abf: Any, channel: int, path: Path) -> None:
+    """Refuse the protocols whose command pyabf would get wrong without a word."""
+    is_old = abf.abfVersion["major"] == 1 and abf.dataByteStart < _ABF1_HEADER
+    lengths = abf._synchArraySection.lLength if abf.abfVersion["major"] == 2 else []
+    if is_old:
+        found = "its format is older than ABF 1.6"
+    elif len(set(lengths)) > 1:
+        found = "its sweeps differ in length"
+    elif any(abf.userListEnable) and _source(abf, channel) == _FROM_EPOCHS:
+        found = "a user list changes it from sweep to sweep"
+    else:
+        return
+    raise ValueError(
+        f"File '{path}' must have a command that can be rebuilt from its protocol, but {found}; "
+        "export the sweeps with their command as CSV."
+    )
+
+
+def _source(abf: Any, channel: int) -> int:
+    """Where the command comes from: epochs (1), a file (2), or the holding level alone (0)."""
+    gap_free = 3
+    if abf.nOperationMode == gap_free:
+        return 0
+    outputs = abf._headerV1 if abf.abfVersion["major"] == 1 else abf._dacSection
+    if channel >= len(outputs.nWaveformEnable) or not outputs.nWaveformEnable[channel]:
+        return 0
+    return outputs.nWaveformSource[channel]
+
+
+def _voltages(abf: Any, channel: int) -> np.ndarray:
+    """Voltages in the unit of the file, shape (n_sweep, n_time)."""
+    n_used = abf.sweepCount * abf.sweepPointCount
+    return abf.data[channel, :n_used].astype(np.float64).reshape(abf.sweepCount, -1)
+
+
+def _command(abf: Any, channel: int, sweep: int, source: int) -> np.ndarray:
+    """The command of one sweep in the unit of the file, shape (n_time,)."""
+    if source != _FROM_EPOCHS:
+        return np.full(abf.sweepPointCount, abf.holdingCommand[channel])
+    abf.setSweep(sweep, channel)
+    return abf.sweepC
+
+
+def _from_file(
+    abf: Any, channel: int, stimulus_folder: str | Path | None, path: Path
+) -> list[np.ndarray]:
+    """The commands of all sweeps as the waveform file has them, scaled as the protocol says."""
+    with _readable(path):
+        name, scale, offset = _waveform(abf, channel)
+    folders = [path.parent] if stimulus_folder is None else [Path(stimulus_folder), path.parent]
+    stem = PureWindowsPath(name).stem
+    wanted = {f"{stem}{suffix}".lower() for suffix in (".abf", ".atf")}
+    found = [
+        file
+        for folder in folders
+        if folder.is_dir()
+        for file in sorted(folder.iterdir())
+        if file.name.lower() in wanted
+    ]
+    if not found:
+        searched = " and ".join(f"'{folder}'" for folder in folders)
+        raise ValueError(
+            f"File '{path}' must have its waveform file '{stem}.abf' or '{stem}.atf' within reach, "
+            f"but it is not in {searched}; pass its folder as `stimulus_folder`."
+        )
+    rows = _waveform_rows(found[0])
+    n_sweep, n_time = abf.sweepCount, abf.sweepPointCount
+    if len(rows) not in (1, n_sweep) or rows.shape[1] < n_time:
+        raise ValueError(
+            f"Waveform file '{found[0]}' must have 1 or {n_sweep} sweeps of at least {n_time} "
+            f"samples, but has {len(rows)} of {rows.shape[1]}; give the folder of the one used."
+        )
+    commands = rows[:, :n_time] * scale + offset
+    return list(np.broadcast_to(commands, (n_sweep, n_time)))
+
+
+def _waveform(abf: Any, channel: int) -> tuple[str, float, float]:
+    """Name, scale and offset of the waveform file that drives an output."""
+    if abf.abfVersion["major"] == 1:
+        outputs = abf._headerV1
+        name = outputs.sDACFilePath[channel]
+    else:
+        outputs = abf._dacSection
+        name = abf._stringsSection._indexedStrings[outputs.lDACFilePathIndex[channel]]
+    return name, outputs.fDACFileScale[channel], outputs.fDACFileOffset[channel]
+
+
+def _waveform_rows(path: Path) -> np.ndarray:
+    """The first channel of a waveform file, shape (n_sweep, n_time)."""
+    import pyabf
+
+    with _readable(path):
+        if path.suffix.lower() == ".abf":
+            _check_complete(path)
+            return _voltages(pyabf.ABF(str(path)), 0)
+        atf = pyabf.ATF(str(path))
+        return np.asarray(atf.data[:: atf.channelCount], dtype=np.float64)

@@ -62,7 +62,8 @@ def _load(path: Path) -> list[_Clamp]:
         import pynwb
     except ImportError:
         raise ImportError(
-            'Reading NWB files needs the package pynwb, which is not installed; run `pip install "jaxneuro[io]"`.'
+            "Reading NWB files needs the package pynwb, which is not installed; "
+            'run `pip install "jaxneuro[io]"`.'
         ) from None
     try:
         with warnings.catch_warnings():
@@ -92,7 +93,9 @@ def _from_table(nwb: Any) -> list[_Clamp]:
             stimulus.timeseries, CurrentClampStimulusSeries
         ):
             clamps.append(
-                _clamp(response.timeseries, stimulus.timeseries, _window(response), _window(stimulus))
+                _clamp(
+                    response.timeseries, stimulus.timeseries, _window(response), _window(stimulus)
+                )
             )
     return clamps
 
@@ -110,13 +113,19 @@ def _from_series(nwb: Any) -> list[_Clamp]:
         if isinstance(series, CurrentClampSeries) and not isinstance(series, IZeroClampSeries)
     ]
     stimuli = [s for s in nwb.stimulus.values() if isinstance(s, CurrentClampStimulusSeries)]
-    pairs = max((_pairs(responses, stimuli, key) for key in (_by_sweep, _by_name, _by_digits)), key=len)
+    pairs = max(
+        (_pairs(responses, stimuli, key) for key in (_by_sweep, _by_name, _by_digits)), key=len
+    )
     whole = slice(None)
-    return [_clamp(response, stimulus, whole, whole) for response, stimulus in sorted(pairs, key=_order)]
+    return [
+        _clamp(response, stimulus, whole, whole) for response, stimulus in sorted(pairs, key=_order)
+    ]
 
 
 def _by_sweep(series: Any) -> Hashable:
-    return None if series.sweep_number is None else (series.electrode.name, int(series.sweep_number))
+    return (
+        None if series.sweep_number is None else (series.electrode.name, int(series.sweep_number))
+    )
 
 
 def _by_name(series: Any) -> Hashable:
@@ -175,8 +184,8 @@ def _times(series: Any, rows: slice, n_time: int) -> np.ndarray:
 def _of_electrode(clamps: list[_Clamp], electrode: str | None, path: Path) -> list[_Clamp]:
     if not clamps:
         raise ValueError(
-            f"File '{path}' must hold a current-clamp recording, but has no CurrentClampSeries with a "
-            "CurrentClampStimulusSeries; choose a file recorded in current clamp."
+            f"File '{path}' must hold a current-clamp recording, but has no CurrentClampSeries with "
+            "a CurrentClampStimulusSeries; choose a file recorded in current clamp."
         )
     names = sorted({clamp.electrode for clamp in clamps})
     if electrode is None and len(names) > 1:
@@ -186,7 +195,8 @@ def _of_electrode(clamps: list[_Clamp], electrode: str | None, path: Path) -> li
         )
     if electrode is not None and electrode not in names:
         raise ValueError(
-            f"Argument `electrode` must be one of {', '.join(names)}, but is {electrode!r}; choose one of these."
+            f"Argument `electrode` must be an electrode of '{path}', but is {electrode!r}; "
+            f"choose from {', '.join(names)}."
         )
     return [clamp for clamp in clamps if electrode in (None, clamp.electrode)]
 
@@ -194,14 +204,14 @@ def _of_electrode(clamps: list[_Clamp], electrode: str | None, path: Path) -> li
 def _sweep(clamp: _Clamp, index: int) -> Sweep:
     if clamp.voltage.size != clamp.current.size:
         raise ValueError(
-            f"Series '{clamp.name}' must be as long as its stimulus, but has {clamp.voltage.size} samples "
-            f"against {clamp.current.size}; cut both to the same window and write the file anew."
+            f"Series '{clamp.name}' must be as long as its stimulus, but has {clamp.voltage.size} "
+            f"samples against {clamp.current.size}; cut both to the same window."
         )
     drift = np.max(np.abs(clamp.times_s - clamp.stimulus_times_s))
     if drift > 0.5 * clamp.times_s[-1] / max(clamp.times_s.size - 1, 1):
         raise ValueError(
-            f"Series '{clamp.name}' must have the sampling times of its stimulus, but they differ by up to "
-            f"{1e3 * drift:g} ms; resample the stimulus and write the file anew."
+            f"Series '{clamp.name}' must be sampled at the times of its stimulus, but they differ "
+            f"by up to {1e3 * drift:g} ms; resample the stimulus."
         )
     return Sweep(
         ts=convert(clamp.times_s, "s", "ms"),

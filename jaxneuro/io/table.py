@@ -160,16 +160,20 @@ def _numbers(
 
 def _fault(line: int, row: list[str], places: list[int], wanted: list[str], path: Path) -> str:
     """What is wrong with a line that does not hold a number in every wanted column."""
-    for name, place in zip(wanted, places, strict=True):
-        cell = row[place].strip() if place < len(row) else ""
-        try:
-            float(cell)
-        except ValueError:
-            break
+    cells = [row[place].strip() if place < len(row) else "" for place in places]
+    name, cell = next(pair for pair in zip(wanted, cells, strict=True) if not _is_number(pair[1]))
     return (
         f"Line {line} of file '{path}' must have a number in column `{name}`, but has "
         f"{repr(cell[:40]) if cell else 'nothing there'}; correct the line or remove it."
     )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_finite(name: str, column: np.ndarray, lines: np.ndarray, path: Path) -> None:

@@ -112,8 +112,11 @@ class _Moved(NamedTuple):
 
 
 def _smaller(a: Array, b: Array) -> Array:
-    """Minimum whose derivative at a tie is that of b, not the mean of both."""
-    return jnp.where(a < b, a, b)
+    """Minimum of a and b whose derivative at a tie is that of a, not the mean of both.
+
+    The tie that matters is a = 0 (no refractory time left) in the empty step at a jump that lies on the grid.
+    """
+    return jnp.where(a <= b, a, b)
 
 
 def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _Carry) -> _Moved:

@@ -55,8 +55,10 @@ class InputWithin(eqx.Module):
     right: Float[Array, ""]
 
     def __call__(self, t: Float[Array, ""]) -> Any:
-        scale = jnp.maximum(jnp.abs(self.left), jnp.abs(self.right))
-        margin = jax.lax.stop_gradient(4 * np.finfo(scale.dtype).eps * scale)
+        left, right = jax.lax.stop_gradient((self.left, self.right))
+        few_ulp = 4 * np.finfo(left.dtype).eps * jnp.maximum(jnp.abs(left), jnp.abs(right))
+        # a step may be shorter than that, where a jump and a grid point differ by rounding
+        margin = jnp.where(right > left, jnp.minimum(few_ulp, 0.25 * (right - left)), few_ulp)
         return self.stimulus(jnp.minimum(jnp.maximum(t, self.left + margin), self.right - margin))
 
     def midpoint(self) -> Any:
