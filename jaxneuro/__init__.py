@@ -10,6 +10,7 @@ from jaxneuro.models import LIF as LIF
 from jaxneuro.models import FitzHughNagumo as FitzHughNagumo
 from jaxneuro.models import HodgkinHuxley as HodgkinHuxley
 from jaxneuro.models import Membrane as Membrane
+from jaxneuro.models import Network as Network
 from jaxneuro.results import RESULTS as RESULTS
 from jaxneuro.solvers import RK4 as RK4
 from jaxneuro.solvers import Adaptive as Adaptive
@@ -25,3 +26,10 @@ from jaxneuro.stimuli import Ramp as Ramp
 from jaxneuro.stimuli import Sampled as Sampled
 from jaxneuro.stimuli import Sine as Sine
 from jaxneuro.stimuli import Step as Step
+from jaxneuro.sweeps import latin_hypercube as latin_hypercube
+from jaxneuro.sweeps import product as product
+from jaxneuro.sweeps import sobol as sobol
+from jaxneuro.sweeps import sweep as sweep
+from jaxneuro.sweeps import zipped as zipped
+from jaxneuro.synapses import AMPA as AMPA
+from jaxneuro.synapses import NMDA as NMDA

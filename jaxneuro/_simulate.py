@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxneuro._solution import Solution
-from jaxneuro.models import AbstractModel, AbstractSpikingModel
+from jaxneuro.models import AbstractModel
 from jaxneuro.params import is_concrete
 from jaxneuro.results import RESULTS
-from jaxneuro.solvers import AbstractSolver, Adaptive, ExactSpikes, TimeGrid
+from jaxneuro.solvers import AbstractSolver, Adaptive, TimeGrid, default_solver
 from jaxneuro.stimuli import AbstractStimulus, as_stimulus
 
-__all__ = ["simulate"]
+__all__ = ["checked_run", "simulate"]
 
 
 def simulate(
@@ -41,8 +41,9 @@ def simulate(
     - `dt_save`: interval of the saved states [ms]; 0.1 ms or the solver's step, whichever is longer. Spike times do not
       depend on it.
     - `y0`: state at t0; `model.init_state()` if None.
-    - `solver`: `ExactSpikes(0.1)` for models that reset, `Adaptive()` for smooth ones if None.
-    - `max_spikes`: how many spikes of a neuron are kept; one per ms, but at least 64, if None.
+    - `solver`: `ExactSpikes` for models that reset and networks, `Adaptive()` for smooth ones if None.
+    - `max_spikes`: keep only the first spikes of a neuron, this many. If None there is room for one per ms (at least
+      64), and more are a failure.
     - `throw`: raise if the simulation fails; otherwise see `Solution.result`. Inside jax.jit and jax.vmap a failure is
       always a value.
 
@@ -56,32 +57,56 @@ def simulate(
     >>> solution.spikes.size
     3
     """
-    if not isinstance(model, AbstractModel):
-        raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
-    stimulus = as_stimulus(stimulus)
-    solver = _default_solver(model) if solver is None else solver
-    grid = _time_grid(t0, t1, dt_save, solver)
-    _check_covered(stimulus, grid)
-    solver.check(model, grid)
+    stimulus, solver, grid, n_spikes = checked_run(
+        model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=max_spikes
+    )
     y0 = model.init_state() if y0 is None else _as_state(model, y0)
-    n_spikes = max(64, math.ceil(grid.t1 - grid.t0)) if max_spikes is None else _check_count("max_spikes", max_spikes)
-    solution = _simulate(model, stimulus, y0, solver, grid, n_spikes)
+    solution = _simulate(model, stimulus, y0, solver, grid, n_spikes, max_spikes is None)
     if throw and is_concrete(solution.result._value):
         _raise_unless_successful(solution.result)
     return solution
 
 
+def checked_run(
+    model: AbstractModel,
+    stimulus: AbstractStimulus | float | None,
+    *,
+    t0: float,
+    t1: float,
+    dt_save: float | None,
+    solver: AbstractSolver | None,
+    max_spikes: int | None,
+) -> tuple[AbstractStimulus, AbstractSolver, TimeGrid, int]:
+    """Stimulus, solver, time grid and number of kept spikes of a run, or the sentence that says what is wrong."""
+    if not isinstance(model, AbstractModel):
+        raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
+    stimulus = as_stimulus(stimulus)
+    solver = default_solver(model) if solver is None else solver
+    if not isinstance(solver, AbstractSolver):
+        raise TypeError(f"Argument `solver` must be Adaptive, FixedStep or ExactSpikes, but is {solver!r}; choose one.")
+    grid = _time_grid(t0, t1, dt_save, solver)
+    _check_covered(stimulus, grid)
+    solver.check(model, grid)
+    n_spikes = max(64, math.ceil(grid.t1 - grid.t0)) if max_spikes is None else _check_count("max_spikes", max_spikes)
+    return stimulus, solver, grid, n_spikes
+
+
 @eqx.filter_jit
 def _simulate(
-    model: AbstractModel, stimulus: AbstractStimulus, y0: Any, solver: AbstractSolver, grid: TimeGrid, max_spikes: int
+    model: AbstractModel,
+    stimulus: AbstractStimulus,
+    y0: Any,
+    solver: AbstractSolver,
+    grid: TimeGrid,
+    max_spikes: int,
+    needs_all_spikes: bool,
 ) -> Solution:
     trajectory = solver.integrate(model, stimulus, y0, grid, max_spikes)
     ts = jnp.asarray(grid.save_ts, jnp.result_type(float))
-    return Solution(ts, trajectory.ys, trajectory.spikes, trajectory.result, trajectory.stats, model, stimulus)
-
-
-def _default_solver(model: AbstractModel) -> AbstractSolver:
-    return ExactSpikes(0.1) if isinstance(model, AbstractSpikingModel) else Adaptive()
+    result = trajectory.result
+    if not needs_all_spikes:  # the user asked for the first few only
+        result = RESULTS.where(result == RESULTS.max_spikes_reached, RESULTS.successful, result)
+    return Solution(ts, trajectory.ys, trajectory.spikes, result, trajectory.stats, model, stimulus)
 
 
 def _as_time(name: str, value: Any) -> float:

@@ -180,7 +180,8 @@ def get(tree: Any, name: str) -> Array:
 def replace(tree: Any, values: Mapping[str, Any]) -> Any:
     """Copy of `tree` with other parameter values: `replace(HodgkinHuxley(), {"na.g_max": 100.0})`.
 
-    Values may be traced or batched; concrete ones are checked against the bounds.
+    Values may be traced; concrete ones are checked against the bounds. A scalar replaces every entry of a parameter
+    with a shape, e.g. of all cells of a network.
     """
     if not values:
         return tree
@@ -190,5 +191,5 @@ def replace(tree: Any, values: Mapping[str, Any]) -> Any:
     for path, name in paths.items():
         array = _to_array(values[name], infos[path].unit)
         infos[path].check(name, array)
-        arrays.append(array)
+        arrays.append(jnp.broadcast_to(array, jnp.shape(_walk(tree, path))) if array.ndim == 0 else array)
     return eqx.tree_at(lambda node: [_walk(node, path) for path in paths], tree, arrays)

@@ -9,6 +9,8 @@ from jaxneuro.models._lif import LIF as LIF
 from jaxneuro.models._membrane import AbstractMembrane as AbstractMembrane
 from jaxneuro.models._membrane import HodgkinHuxley as HodgkinHuxley
 from jaxneuro.models._membrane import Membrane as Membrane
+from jaxneuro.models._network import Network as Network
+from jaxneuro.models._spike_detector import SpikeDetector as SpikeDetector
 
 __all__ = [
     "LIF",
@@ -20,4 +22,6 @@ __all__ = [
     "FitzHughNagumo",
     "HodgkinHuxley",
     "Membrane",
+    "Network",
+    "SpikeDetector",
 ]

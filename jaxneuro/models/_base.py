@@ -18,7 +18,7 @@ State = Any
 class AbstractModel(AbstractParametrised):
     """Any neuron or network: dy/dt = dynamics(y, i_app)."""
 
-    input_unit: eqx.AbstractClassVar[str]
+    input_unit: eqx.AbstractVar[str]
     """Unit of `i_app`: "uA/cm^2" for membranes, "nA" for point neurons, "1" for dimensionless models."""
 
     spike_threshold: eqx.AbstractVar[float]
@@ -62,6 +62,9 @@ class AbstractSpikingModel(AbstractModel):
 
     t_ref: eqx.AbstractVar[Float[Array, "*shape"]]
     """Absolute refractory period [ms], >= 0, during which the held variables (V) do not move."""
+
+    dt_default: eqx.AbstractVar[float]
+    """Step at which the flow's own error is negligible [ms]."""
 
     @abc.abstractmethod
     def gap(self, y: State) -> Float[Array, "*shape"]:

@@ -37,6 +37,7 @@ class LIF(AbstractSpikingModel):
     """
 
     input_unit: ClassVar[str] = "nA"
+    dt_default: ClassVar[float] = 0.1
     tau_m: Array = param(20.0, unit="ms", bounds=(0, None), is_open=True, doc="Membrane time constant.")
     R_m: Array = param(100.0, unit="MOhm", bounds=(0, None), is_open=True, doc="Input resistance.")
     E_L: Array = param(-70.0, unit="mV", doc="Resting potential.")

@@ -3,6 +3,8 @@
 from jaxneuro.solvers._adaptive import Adaptive as Adaptive
 from jaxneuro.solvers._base import AbstractSolver as AbstractSolver
 from jaxneuro.solvers._base import TimeGrid as TimeGrid
+from jaxneuro.solvers._defaults import default_fixed_solver as default_fixed_solver
+from jaxneuro.solvers._defaults import default_solver as default_solver
 from jaxneuro.solvers._exact_spikes import ExactSpikes as ExactSpikes
 from jaxneuro.solvers._fixed_step import FixedStep as FixedStep
 from jaxneuro.solvers._steppers import RK4 as RK4
@@ -18,4 +20,6 @@ __all__ = [
     "ExponentialStrang",
     "FixedStep",
     "TimeGrid",
+    "default_fixed_solver",
+    "default_solver",
 ]

@@ -128,11 +128,14 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
 
     has_spiked, s = threshold_crossing(model, y, i_app, free, carry.is_armed)
     y = model.flow(y, i_app, s, is_held=False)
+    gap_before = model.gap(y)
     y = model.reset(y, has_spiked.astype(s.dtype))
+    gap_after = model.gap(y)
+    # a reset that changes nothing leaves the gap at 0 up to rounding: that is not below threshold
+    is_below = (gap_after < 0) & (gap_after < gap_before)
     rest = free - s
     t_ref = jnp.broadcast_to(model.t_ref, h.shape)
     held_again = jnp.where(has_spiked, _smaller(t_ref, rest), 0.0)
-    is_below = model.gap(y) < 0
     y = model.flow(y, i_app, held_again, is_held=True)
     y = model.flow(y, i_app, rest - held_again, is_held=False)
 

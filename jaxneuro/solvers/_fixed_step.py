@@ -7,6 +7,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optimistix as optx
 
 from jaxneuro.models import AbstractConductanceModel, AbstractModel, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
@@ -102,8 +103,9 @@ def _prepared(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
     """The solver with a stage loop that has every derivative, and root-finder tolerances of its own."""
     if isinstance(solver, diffrax.AbstractRungeKutta) and solver.scan_kind is None:
         solver = dataclasses.replace(solver, scan_kind="bounded")
-    if isinstance(solver, diffrax.AbstractImplicitSolver):
+    if isinstance(solver, diffrax.AbstractImplicitSolver) and not eqx.is_array_like(solver.root_finder.rtol):
         # without error control there are no tolerances to inherit; far below the error of any useful step
-        finder = dataclasses.replace(solver.root_finder, rtol=1e-9, atol=1e-9)
+        tolerance = max(1e-9, 16 * float(jnp.finfo(jnp.result_type(float)).eps))
+        finder = dataclasses.replace(solver.root_finder, rtol=tolerance, atol=tolerance, norm=optx.max_norm)
         solver = eqx.tree_at(lambda s: s.root_finder, solver, finder)
     return solver

@@ -1,0 +1,10 @@
+"""Sweeps over parameters and stimuli: grids, what is kept, and the labelled result."""
+
+from jaxneuro.sweeps._grids import Grid as Grid
+from jaxneuro.sweeps._grids import latin_hypercube as latin_hypercube
+from jaxneuro.sweeps._grids import product as product
+from jaxneuro.sweeps._grids import sobol as sobol
+from jaxneuro.sweeps._grids import zipped as zipped
+from jaxneuro.sweeps._sweep import sweep as sweep
+
+__all__ = ["Grid", "latin_hypercube", "product", "sobol", "sweep", "zipped"]
