@@ -41,7 +41,7 @@ class Sweep:
     times that do not increase raise a ValueError that names the sweep, the column and the first
     bad time.
 
-    >>> Sweep([0.0, 0.1, 0.2], [-65.0, -65.0, -64.9], [0.0, 0.0, 10.0])
+    >>> Sweep(np.array([0.0, 0.1, 0.2]), np.array([-65.0, -65.0, -64.9]), np.zeros(3))
     Sweep(index=0, 3 samples, 0 to 0.2 ms)
     """
 
@@ -76,8 +76,8 @@ class Sweep:
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{size} of `{name}`" for name, size in lengths.items())
             raise ValueError(
-                f"Arguments `ts`, `voltage` and `current` must be equally long, but sweep {self.index} "
-                f"has {found}; cut them to the shortest."
+                f"Arguments `ts`, `voltage` and `current` must be equally long, but sweep "
+                f"{self.index} has {found}; cut them to the shortest."
             )
         if self.ts.size < 2:
             raise ValueError(
@@ -93,8 +93,8 @@ class Sweep:
         k = int(bad[0])
         place = f"sample {k}" if name == "ts" else f"t={self.ts[k]:g} ms"
         raise ValueError(
-            f"Argument `{name}` must be finite, but is {values[k]} in sweep {self.index} from {place} "
-            f"on ({bad.size} of {values.size} samples); cut the sweep there or leave it out."
+            f"Argument `{name}` must be finite, but is {values[k]} in sweep {self.index} at "
+            f"{place} (first of {bad.size}); cut the sweep there or leave it out."
         )
 
     @property

@@ -55,18 +55,24 @@ def _check_file(path: Path) -> None:
         raise ValueError(
             f"Argument `path` must be a file, but '{path}' is a folder; name one recording in it."
         )
-    if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, siblings, n=1)
-        fix = f"did you mean '{path.parent / close[0]}'?" if close else "check its name and folder."
-        raise FileNotFoundError(
-            f"Argument `path` must be an existing file, but '{path}' does not exist; {fix}"
-        )
     try:
         with path.open("rb"):
-            pass
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            f"Argument `path` must be an existing file, but '{path}' does not exist; {_hint(path)}"
+        ) from None
     except OSError:
         raise ValueError(
             f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; "
             "check its permissions."
         ) from None
+
+
+def _hint(path: Path) -> str:
+    try:
+        siblings = [sibling.name for sibling in path.parent.iterdir()]
+    except OSError:
+        siblings = []
+    close = difflib.get_close_matches(path.name, siblings, n=1)
+    return f"did you mean '{path.parent / close[0]}'?" if close else "check its name and folder."

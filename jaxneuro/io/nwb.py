@@ -184,8 +184,9 @@ def _times(series: Any, rows: slice, n_time: int) -> np.ndarray:
 def _of_electrode(clamps: list[_Clamp], electrode: str | None, path: Path) -> list[_Clamp]:
     if not clamps:
         raise ValueError(
-            f"File '{path}' must hold a current-clamp recording, but has no CurrentClampSeries with "
-            "a CurrentClampStimulusSeries; choose a file recorded in current clamp."
+            f"File '{path}' must hold a current-clamp recording, but has no "
+            "CurrentClampSeries with a CurrentClampStimulusSeries; choose a file recorded in "
+            "current clamp."
         )
     names = sorted({clamp.electrode for clamp in clamps})
     if electrode is None and len(names) > 1:

@@ -7,7 +7,7 @@ converted. Other columns are ignored.
 
 import csv
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -107,37 +107,41 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _factors(names: Sequence[str], path: Path) -> dict[str, float]:
     """Column of time, voltage and current -> the factor that brings it to ms, mV and pA."""
-    factors = {}
+    named = {q: [name for name in names if name.partition("_")[0] == q] for q in _UNITS}
     for quantity, unit in _UNITS.items():
-        found = [name for name in names if name.partition("_")[0] == quantity]
-        if not found:
-            shown = ", ".join(f"`{name[:40]}`" for name in names[:10])
+        if not named[quantity]:
+            shown = ", ".join(f"`{name[:40]}`" for name in names[:10]) or "none"
             raise ValueError(
                 f"File '{path}' must have a column `{quantity}_{unit}`, but its columns are "
-                f"{shown or 'none'}; add it, or rename the one that holds it."
+                f"{shown}; add it, or rename the one that holds it."
             )
-        if len(found) > 1:
+    factors = {}
+    for quantity, unit in _UNITS.items():
+        valid = {name: f for name in named[quantity] if (f := _factor(name, unit)) is not None}
+        if not valid:
+            name, suffix = named[quantity][0], named[quantity][0].partition("_")[2]
+            raise ValueError(
+                f"Column `{name}` of file '{path}' must end in a unit of {quantity}, but its "
+                f"suffix is '{suffix}'; name it `{quantity}_{unit}` if it is in {unit}."
+            )
+        if len(valid) > 1:
             raise ValueError(
                 f"File '{path}' must have one column of {quantity}, but has "
-                f"`{'`, `'.join(found)}`; remove the others."
+                f"`{'`, `'.join(valid)}`; remove the others."
             )
-        factors[found[0]] = _factor(found[0], quantity, path)
+        factors |= valid
     return factors
 
 
-def _factor(name: str, quantity: str, path: Path) -> float:
-    unit, given = _UNITS[quantity], name.partition("_")[2]
+def _factor(name: str, unit: str) -> float | None:
+    """What the values of a column are multiplied with; None if its suffix is no such unit."""
     try:
-        return float(convert(1.0, given, unit))
+        return float(convert(1.0, name.partition("_")[2], unit))
     except ValueError:
-        found = f"its suffix is '{given}'" if given else "it has none"
-        raise ValueError(
-            f"Column `{name}` of file '{path}' must end in a unit of {quantity}, but {found}; "
-            f"name it `{quantity}_{unit}` if it is in {unit}."
-        ) from None
+        return None
 
 
-def _rows(file: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Line number, counted from 1, and cells of each line that is not blank."""
     reader = csv.reader(file)
     return ((reader.line_num, row) for row in reader if any(map(str.strip, row)))
@@ -198,7 +202,7 @@ def _check_times(times: np.ndarray, lines: np.ndarray, index: int, path: Path) -
 
 def _groups(sweep: np.ndarray, path: Path) -> dict[int, np.ndarray]:
     """Sweep number -> its rows, in the order of the sweeps' first rows."""
-    bad = sweep[~(sweep == np.round(sweep))]
+    bad = sweep[~(np.isfinite(sweep) & (sweep == np.round(sweep)))]
     if bad.size:
         raise ValueError(
             f"Column `sweep` of file '{path}' must hold whole numbers, but has {bad[0]:g}; "

@@ -1,0 +1,74 @@
+"""Strict JAX for the whole suite, and the fixtures that every test file may use."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# JAX and XLA read these when they are first imported or used, and child processes inherit them.
+os.environ["MPLBACKEND"] = "Agg"
+# Compiled programs are shared by workers, child processes and later runs.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One worker fills one core; XLA's own threads would only queue behind the other workers'.
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "")
+        + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    )
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def getkey(request: pytest.FixtureRequest) -> Callable[[], jax.Array]:
+    """A function that returns a new random key at each call, the same keys in every run."""
+    key = jax.random.key(zlib.crc32(request.node.nodeid.encode()))
+
+    def next_key() -> jax.Array:
+        nonlocal key
+        key, subkey = jax.random.split(key)
+        return subkey
+
+    return next_key
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real recordings, which lies beside a checkout and is not part of it."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the recordings are not here: ../shared/data is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., str]:
+    """A function that runs Python code in a fresh process and returns what it printed.
+
+    Float32 is JAX's state in that process, as it is for a user who has not switched float64 on: the
+    precision belongs to a whole process, so the suite (float64) cannot change it for one test.
+    `env` adds variables, such as {"JAX_ENABLE_X64": "1"}.
+    """
+
+    def run(code: str, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={**os.environ, "JAX_ENABLE_X64": "0", **(env or {})},
+            cwd=cwd or ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"the code failed:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run

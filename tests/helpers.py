@@ -1,0 +1,122 @@
+"""What the laws share: finite differences, comparison of derivatives, and a count of compilations."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+MODES = {"forward": jax.jacfwd, "reverse": jax.jacrev}
+
+
+def eps(like: Any) -> float:
+    """Distance from 1 to the next float of the precision of an array or dtype."""
+    dtype = np.dtype(like) if isinstance(like, type | np.dtype | str) else jnp.result_type(like)
+    return float(jnp.finfo(dtype).eps)
+
+
+def assert_close(actual: Any, expected: Any, *, rtol: float = 0.0, atol: float = 0.0) -> None:
+    """Trees of arrays with equal structure, shapes and (close) values."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert np.shape(a) == np.shape(b)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+def assert_finite(tree: Any) -> None:
+    """No leaf has an infinity or a NaN."""
+    for leaf in jax.tree.leaves(tree):
+        assert np.all(np.isfinite(leaf)), leaf
+
+
+def cast(tree: Any, dtype: Any) -> Any:
+    """The tree with all floating-point leaves in another precision."""
+    return jax.tree.map(
+        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
+    )
+
+
+def finite_differences(
+    f: Callable, x: np.ndarray, *, step: float | None = None, side: int = 0
+) -> np.ndarray:
+    """Jacobian (n_out, n) of f at a vector x by Richardson's extrapolation of two differences.
+
+    Steps are `step` times max(|x_i|, 1), eps^(1/3) unless given: rounding then costs about
+    eps^(2/3) |f| / |x|, and nothing is left of the leading error. `side` is 0 for central
+    differences, +1 or -1 for one-sided ones, where only one side is smooth.
+    """
+    x = np.asarray(x)
+    scale = (eps(x) ** (1 / 3) if step is None else step) * np.maximum(np.abs(x), 1.0)
+
+    def difference(i: int, h: float) -> np.ndarray:
+        high, low = x.copy(), x.copy()
+        high[i] += h if side >= 0 else 0
+        low[i] -= h if side <= 0 else 0
+        return (np.asarray(f(high)) - np.asarray(f(low))) / (high[i] - low[i])
+
+    # the error of a central difference is even in h, that of a one-sided one begins with h
+    weight = 4 if side == 0 else 2
+    columns = [
+        (weight * difference(i, scale[i] / 2) - difference(i, scale[i])) / (weight - 1)
+        for i in range(x.size)
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def assert_derivatives_agree(
+    f: Callable,
+    x: Any,
+    *,
+    rtol: float | None = None,
+    atol: float = 0.0,
+    step: float | None = None,
+    modes: tuple[str, ...] = ("forward", "reverse"),
+) -> None:
+    """jvp = vjp = finite differences of f, which takes a tree of floats to an array or a tree.
+
+    Finite differences are trusted to `rtol` of themselves, eps^(1/3) unless given, plus what
+    rounding of f costs them. Forward and reverse mode differ by rounding alone.
+    """
+    flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, x))
+
+    def g(vector: jax.Array) -> jax.Array:
+        return ravel_pytree(f(unravel(vector)))[0]
+
+    value = np.asarray(jax.jit(g)(flat))
+    expected = finite_differences(jax.jit(g), np.asarray(flat), step=step)
+    assert np.all(np.isfinite(expected)) and np.any(expected != 0), "f does not depend on x"
+    h = (eps(flat) ** (1 / 3) if step is None else step) * np.maximum(np.abs(np.asarray(flat)), 1)
+    rounding = 30 * eps(flat) * np.maximum(np.abs(value), eps(flat))[:, None] / h
+    rtol = eps(flat) ** (1 / 3) if rtol is None else rtol
+    jacobians = {mode: np.asarray(jax.jit(MODES[mode](g))(flat)) for mode in modes}
+    for mode, jacobian in jacobians.items():
+        error = np.abs(jacobian - expected)
+        allowed = rtol * np.abs(expected) + rounding + atol
+        assert np.all(error <= allowed), f"{mode}:\n{jacobian}\nfinite differences:\n{expected}"
+    if len(jacobians) == 2:
+        forward, reverse = jacobians.values()
+        largest = np.max(np.abs(forward), axis=1, keepdims=True)
+        np.testing.assert_array_less(np.abs(forward - reverse), np.broadcast_to(1e5 * eps(flat) * largest + 1e-300, forward.shape))
+
+
+@contextlib.contextmanager
+def compilations() -> Iterator[list[str]]:
+    """What jax compiles inside the block, one message per program."""
+    messages: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("Compiling"):
+                messages.append(record.getMessage())
+
+    collector, logger = Collector(), logging.getLogger("jax")
+    logger.addHandler(collector)
+    try:
+        with jax.log_compiles():
+            yield messages
+    finally:
+        logger.removeHandler(collector)
