@@ -86,6 +86,7 @@ def checked_run(
         raise TypeError(f"Argument `solver` must be Adaptive, FixedStep or ExactSpikes, but is {solver!r}; choose one.")
     grid = _time_grid(t0, t1, dt_save, solver)
     _check_covered(stimulus, grid)
+    _check_shape(model, stimulus)
     solver.check(model, grid)
     n_spikes = max(64, math.ceil(grid.t1 - grid.t0)) if max_spikes is None else _check_count("max_spikes", max_spikes)
     return stimulus, solver, grid, n_spikes
@@ -143,6 +144,16 @@ def _check_covered(stimulus: AbstractStimulus, grid: TimeGrid) -> None:
         raise ValueError(
             f"Argument `stimulus` must cover the run from {grid.t0:g} to {grid.t1:g} ms, but is defined from "
             f"{float(np.max(start)):g} to {float(np.min(end)):g} ms; shorten the run or lengthen the stimulus."
+        )
+
+
+def _check_shape(model: AbstractModel, stimulus: AbstractStimulus) -> None:
+    given = jax.eval_shape(stimulus, jnp.zeros(())).shape
+    wanted = jax.eval_shape(lambda m: m.voltage(m.init_state()), model).shape
+    if given not in ((), wanted):
+        raise ValueError(
+            f"Argument `stimulus` must give one current{f' or {wanted[0]}, one per cell' if wanted else ''}, but gives "
+            f"shape {given}; use sweep or jax.vmap for several runs."
         )
 
 

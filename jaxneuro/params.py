@@ -45,8 +45,9 @@ class ParamInfo:
         is_good = ~np.isnan(array) & above & below
         if not np.all(is_good):
             worst = array[~is_good].flat[0] if array.ndim else array
+            unit = "" if self.unit in ("1", "input") else f" [{self.unit}]"
             raise ValueError(
-                f"Argument `{name}` must be {self._rule()} [{self.unit}], but is {float(worst):g}; "
+                f"Argument `{name}` must be {self._rule()}{unit}, but is {float(worst):g}; "
                 f"choose another value for it ({self.doc.rstrip('.').lower()})."
             )
 

@@ -33,7 +33,7 @@ _EVERYWHERE = (-np.inf, np.inf)
 
 
 def _amplitude(doc: str = "Amplitude, in the unit of the model's input.") -> Any:
-    return param(unit="1", doc=doc)
+    return param(unit="input", doc=doc)
 
 
 def _onset() -> Any:
@@ -48,7 +48,7 @@ class AbstractStimulus(AbstractParametrised):
     """A current over time. Subclasses implement `__call__`, `jump_ts` and `domain`; `a + b` adds two."""
 
     @abc.abstractmethod
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         """Value at time t [ms]; elementwise in t."""
 
     @property
@@ -82,7 +82,7 @@ class Sum(AbstractStimulus):
 
     stimuli: tuple[AbstractStimulus, ...]
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return sum(stimulus(t) for stimulus in self.stimuli)
 
     @property
@@ -99,12 +99,12 @@ class Constant(AbstractStimulus):
     """I(t) = amplitude.
 
     >>> Constant(10.0)(0.0)
-    Array(10., dtype=float32, weak_type=True)
+    Array(10., dtype=float32)
     """
 
     amplitude: Array = _amplitude()
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return self.amplitude + jnp.zeros_like(t)
 
     @property
@@ -128,7 +128,7 @@ class Step(AbstractStimulus):
     onset: Array = _onset()
     duration: Array = _duration()
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return jnp.where(_is_on(t, self.onset, self.duration), self.amplitude, 0.0)
 
     @property
@@ -156,7 +156,7 @@ class Pulses(AbstractStimulus):
     def _onsets(self) -> Float[Array, " count"]:
         return self.onset + self.interval * jnp.arange(self.count)
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         is_on = _is_on(jnp.asarray(t)[..., None], self._onsets(), self.duration)
         return jnp.where(jnp.any(is_on, axis=-1), self.amplitude, 0.0)
 
@@ -177,7 +177,7 @@ class Ramp(AbstractStimulus):
     onset: Array = _onset()
     duration: Array = param(100.0, unit="ms", bounds=(0, None), is_open=True, doc="From onset to end.")
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         value = self.start + (self.stop - self.start) * (t - self.onset) / self.duration
         return jnp.where(_is_on(t, self.onset, self.duration), value, 0.0)
 
@@ -195,12 +195,12 @@ class Sine(AbstractStimulus):
 
     amplitude: Array = _amplitude()
     frequency: Array = param(10.0, unit="Hz", bounds=(0, None), doc="Frequency.")
-    offset: Array = param(0.0, unit="1", doc="Mean value, in the unit of the model's input.")
+    offset: Array = param(0.0, unit="input", doc="Mean value, in the unit of the model's input.")
     phase: Array = param(0.0, unit="1", doc="Phase at the onset [rad].")
     onset: Array = _onset()
     duration: Array = _duration()
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         angle = 2 * jnp.pi * 1e-3 * self.frequency * (t - self.onset) + self.phase
         return jnp.where(_is_on(t, self.onset, self.duration), self.offset + self.amplitude * jnp.sin(angle), 0.0)
 
@@ -225,7 +225,7 @@ class Chirp(AbstractStimulus):
     onset: Array = _onset()
     duration: Array = param(1000.0, unit="ms", bounds=(0, None), is_open=True, doc="From onset to end.")
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         s = t - self.onset
         cycles = 1e-3 * s * (self.f_start + 0.5 * (self.f_stop - self.f_start) * s / self.duration)
         value = self.amplitude * jnp.sin(2 * jnp.pi * cycles)
@@ -256,7 +256,7 @@ class Sampled(AbstractStimulus):
     >>> Sampled(jnp.array([0.0, 0.1, 0.1, 0.0]), dt=0.05)
     """
 
-    values: Array = param(unit="1", doc="Samples, in the unit of the model's input.")
+    values: Array = param(unit="input", doc="Samples, in the unit of the model's input.")
     dt: Array = param(unit="ms", bounds=(0, None), is_open=True, doc="Sampling interval.")
     onset: Array = _onset()
 
@@ -267,7 +267,7 @@ class Sampled(AbstractStimulus):
                 "give one sweep, and use jax.vmap for several."
             )
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return _interpolate(t, self.values, self.dt, self.onset)
 
     @property
@@ -290,8 +290,8 @@ class OrnsteinUhlenbeck(AbstractStimulus):
     References: Uhlenbeck & Ornstein (1930), Phys Rev 36:823. doi:10.1103/PhysRev.36.823
     """
 
-    mean: Array = param(unit="1", doc="Mean, in the unit of the model's input.")
-    sigma: Array = param(unit="1", bounds=(0, None), doc="Standard deviation, in the unit of the model's input.")
+    mean: Array = param(unit="input", doc="Mean, in the unit of the model's input.")
+    sigma: Array = param(unit="input", bounds=(0, None), doc="Standard deviation, in the unit of the model's input.")
     path: Float[Array, " n"]
     dt: float = eqx.field(static=True)
 
@@ -319,7 +319,7 @@ class OrnsteinUhlenbeck(AbstractStimulus):
 
         self.path = jnp.concatenate([xi[:1], jax.lax.scan(advance, xi[0], xi[1:])[1]])
 
-    def __call__(self, t: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return self.mean + self.sigma * _interpolate(t, self.path, self.dt, 0.0)
 
     @property

@@ -13,6 +13,7 @@ __all__ = ["convert", "magnitude", "same_dimension"]
 # unit -> (dimension, factor to the dimension's first-listed unit)
 _UNITS: dict[str, tuple[str, float]] = {
     "1": ("number", 1.0),
+    "input": ("model input", 1.0),  # of a stimulus: what the model that receives it calls its input_unit
     "mV": ("voltage", 1.0),
     "V": ("voltage", 1e3),
     "uV": ("voltage", 1e-3),

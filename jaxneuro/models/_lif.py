@@ -79,7 +79,7 @@ class LIF(AbstractSpikingModel):
         V = V_inf + (y.V - V_inf) * decay_m - coupling
         return LIFState(jnp.where(is_held, y.V, V), y.w * decay_w)
 
-    def rate(self, i_app: Float[Array, "*c"]) -> Float[Array, "*c"]:
+    def rate(self, i_app: Float[Array, "*c"] | float) -> Float[Array, "*c"]:
         """Firing rate [Hz] at a constant current [nA] without adaptation, in closed form.
 
         1000 / (t_ref + tau_m ln((mu - V_reset) / (mu - V_th))),   mu = E_L + R_m i_app;  0 for mu <= V_th

@@ -30,6 +30,11 @@ class AbstractMembrane(AbstractConductanceModel):
     V_init: eqx.AbstractVar[Float[Array, ""]]
 
     def __check_init__(self):
+        if not isinstance(self.channels, dict):
+            raise TypeError(
+                f"Argument `channels` must map names to channels, but is a {type(self.channels).__name__}; "
+                'write e.g. {"leak": Leak()}.'
+            )
         for name, channel in self.channels.items():
             if not (isinstance(name, str) and isinstance(channel, AbstractGatedChannel)):
                 raise TypeError(
@@ -41,7 +46,7 @@ class AbstractMembrane(AbstractConductanceModel):
         """V_init with every gate in its steady state there."""
         return self.state_at(self.V_init)
 
-    def state_at(self, V: Float[Array, "*c"]) -> MembraneState:
+    def state_at(self, V: Float[Array, "*c"] | float) -> MembraneState:
         """State at voltage V [mV] with every gate in its steady state."""
         V = jnp.asarray(V, dtype=self.V_init.dtype)
         gates = {name: channel.init(V, {}) for name, channel in self.channels.items()}

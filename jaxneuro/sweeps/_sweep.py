@@ -126,7 +126,7 @@ def _checked_info(model: AbstractModel, stimulus: AbstractStimulus, name: str, v
     owner = stimulus if _is_of_stimulus(name) else model
     info = params.params(owner)[params.resolve(owner, _bare(name))]
     info.check(name, values)
-    if _bare(name).endswith("amplitude") and owner is stimulus:
+    if info.unit == "input":
         info = dataclasses.replace(info, unit=model.input_unit)
     return info
 
