@@ -48,12 +48,16 @@ class Solution(eqx.Module):
         return times
 
     @property
-    def i_app(self) -> Float[Array, " n_time"]:
+    def i_app(self) -> Float[Array, "*batch n_time"]:
         """The injected current at `ts`, in the model's input unit."""
-        return jax.vmap(self.stimulus)(self.ts)
+        return _input_over(self.ts, self.stimulus)
 
     def plot(self, axes: Any = None) -> Any:
         """Draw voltage (with spikes) and stimulus over time; returns the matplotlib axes."""
         from jaxneuro.plot import plot_solution
 
         return plot_solution(self, axes)
+
+
+def _input_over(ts: Float[Array, "*batch n_time"], stimulus: AbstractStimulus) -> Any:
+    return jax.vmap(stimulus)(ts) if ts.ndim == 1 else jax.vmap(_input_over)(ts, stimulus)

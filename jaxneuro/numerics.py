@@ -68,7 +68,8 @@ def linear_update(
 
 def exp_difference(a: Float[Array, "*s"], b: Float[Array, "*s"], h: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """(e^{-a h} - e^{-b h}) / (b - a), equal to h e^{-a h} at a = b: the response of two exponential stages [1/rate]."""
-    return h * jnp.exp(-b * h) * expm1_over_x((b - a) * h)
+    slow, fast = jnp.where(a < b, a, b), jnp.where(a < b, b, a)  # so that no exponent is positive
+    return h * jnp.exp(-slow * h) * expm1_over_x((slow - fast) * h)
 
 
 def safe_divide(x: Float[Array, "*s"], y: Float[Array, "*s"], default: float = 0.0) -> Float[Array, "*s"]:

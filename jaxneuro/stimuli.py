@@ -157,7 +157,8 @@ class Pulses(AbstractStimulus):
         return self.onset + self.interval * jnp.arange(self.count)
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
-        is_on = _is_on(jnp.asarray(t)[..., None], self._onsets(), self.duration)
+        onsets = jnp.expand_dims(self._onsets(), range(jnp.ndim(t)))
+        is_on = _is_on(jnp.expand_dims(t, -1), onsets, self.duration)
         return jnp.where(jnp.any(is_on, axis=-1), self.amplitude, 0.0)
 
     @property

@@ -1,5 +1,6 @@
 """Sodium and potassium channels of the squid giant axon (Hodgkin & Huxley 1952)."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -27,7 +28,7 @@ class HHSodium(AbstractGatedChannel):
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         m_inf, tau_m = opening_rates(x_over_expm1(-(V + 40) / 10), 4 * jnp.exp(-(V + 65) / 18))
-        h_inf, tau_h = opening_rates(0.07 * jnp.exp(-(V + 65) / 20), 1 / (1 + jnp.exp(-(V + 35) / 10)))
+        h_inf, tau_h = opening_rates(0.07 * jnp.exp(-(V + 65) / 20), jax.nn.sigmoid((V + 35) / 10))
         return {"m": m_inf, "h": h_inf}, {"m": tau_m, "h": tau_h}
 
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:

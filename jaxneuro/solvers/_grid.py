@@ -29,18 +29,20 @@ class SplitGrid(NamedTuple):
 
 def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGrid:
     """Grid of step `dt` [ms] over `grid`, split at the stimulus' jumps; differentiable in the jump times."""
-    steps = grid.steps(dt)
-    dtype = jnp.result_type(float)
-    regular = jnp.asarray(steps, dtype)
+    regular = jnp.asarray(grid.steps(dt), jnp.result_type(float))
+    saved = jnp.asarray(grid.save_indices(dt))
     # an edge outside the run becomes an empty step at its border; infinite ones must not carry inf * 0 gradients
-    raw = stimulus.jump_ts.astype(dtype)
+    raw = stimulus.jump_ts.astype(regular.dtype)
     jumps = jnp.clip(jnp.where(jnp.isfinite(raw), raw, regular[-1]), regular[0], regular[-1])
-    unsorted = jnp.concatenate([regular, jumps])
-    order = jnp.argsort(jax.lax.stop_gradient(unsorted), stable=True)
-    is_regular = order < regular.size
-    regular_index = jnp.cumsum(is_regular) - 1
-    position = jnp.argsort(order)[: regular.size]
-    return SplitGrid(unsorted[order], regular_index, is_regular, position[grid.save_indices(dt)])
+    # merged by counting: jumps are few, and sorting a long grid in every lane of a sweep would cost more than its steps
+    place = jnp.arange(jumps.size) + jnp.sum(regular[None, :] <= jumps[:, None], axis=1)
+    k = jnp.arange(regular.size + jumps.size)
+    is_at = place[:, None] == k[None, :]
+    is_regular = ~jnp.any(is_at, axis=0)
+    regular_index = k - jnp.sum(place[:, None] <= k[None, :], axis=0)
+    edges = jnp.where(is_regular, regular[regular_index], jnp.sum(jnp.where(is_at, jumps[:, None], 0.0), axis=0))
+    save_indices = saved + jnp.sum(jumps[:, None] < regular[saved][None, :], axis=0)
+    return SplitGrid(edges, regular_index, is_regular, save_indices)
 
 
 class InputWithin(eqx.Module):
