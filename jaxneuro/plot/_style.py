@@ -1,0 +1,84 @@
+"""The look of all figures, which never leaks into the user's own settings."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "RED",
+    "axis_label",
+    "line_colors",
+    "new_axes",
+    "style",
+]
+
+# Okabe & Ito's colours, which the common kinds of colour blindness keep apart. Data are black, a
+# model's answer to them is red.
+BLACK, GREY, BLUE, RED, GREEN = "#000000", "#7f7f7f", "#0072B2", "#D55E00", "#009E73"
+
+_SETTINGS = {
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.dpi": 150,
+    "font.size": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.solid_joinstyle": "round",
+}
+_TICKS = {"labelsize": 9, "width": 0.8, "length": 3}
+
+_UNIT_SYMBOLS = {
+    "uA/cm^2": "µA/cm²",
+    "mS/cm^2": "mS/cm²",
+    "uF/cm^2": "µF/cm²",
+    "uS": "µS",
+    "um": "µm",
+    "MOhm": "MΩ",
+}
+
+
+def style() -> AbstractContextManager:
+    """A context in which matplotlib has jaxneuro's settings; on leaving it the user's are back."""
+    return mpl.rc_context(_SETTINGS)
+
+
+def new_axes(height_ratios: Sequence[float] = (1.0,), *, size: tuple[float, float]) -> list[Axes]:
+    """Axes of a new figure, one above the other over one x axis; `size`: width, height [inch]."""
+    with style():
+        _, axes = plt.subplots(
+            len(height_ratios),
+            figsize=size,
+            height_ratios=height_ratios,
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+        )
+    for ax in axes[:, 0]:
+        # ticks are made when they are first drawn, with the settings of that moment
+        ax.tick_params(**_TICKS)
+    return list(axes[:, 0])
+
+
+def axis_label(quantity: str, unit: str) -> str:
+    """Text such as "Current (µA/cm²)"; dimensionless quantities (unit "1") stand alone."""
+    return quantity if unit == "1" else f"{quantity} ({_UNIT_SYMBOLS.get(unit, unit)})"
+
+
+def line_colors(n: int) -> list[str]:
+    """Colours of n lines in an order that the eye sees; black for a single one."""
+    if n == 1:
+        return [BLACK]
+    # the yellow end of the map is too pale for a thin line
+    return [mpl.colors.to_hex(mpl.colormaps["viridis"](x)) for x in np.linspace(0.0, 0.85, n)]
