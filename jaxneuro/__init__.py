@@ -1,16 +1,28 @@
 """Differentiable, GPU-ready neuron models that fit real recordings."""
 
+from jaxneuro import datasets as datasets
+from jaxneuro import params as params
 from jaxneuro._simulate import simulate as simulate
 from jaxneuro._solution import Solution as Solution
 from jaxneuro._version import __version__ as __version__
+from jaxneuro.analysis.firing import fi_curve as fi_curve
+from jaxneuro.analysis.phase_plane import phase_plane as phase_plane
 from jaxneuro.channels import HHPotassium as HHPotassium
 from jaxneuro.channels import HHSodium as HHSodium
 from jaxneuro.channels import Leak as Leak
+from jaxneuro.fitters import FICurve as FICurve
+from jaxneuro.fitters import FitResult as FitResult
+from jaxneuro.fitters import SpikeTimes as SpikeTimes
+from jaxneuro.fitters import VoltageTrace as VoltageTrace
+from jaxneuro.fitters import fit as fit
+from jaxneuro.io import read_recording as read_recording
 from jaxneuro.models import LIF as LIF
 from jaxneuro.models import FitzHughNagumo as FitzHughNagumo
 from jaxneuro.models import HodgkinHuxley as HodgkinHuxley
 from jaxneuro.models import Membrane as Membrane
 from jaxneuro.models import Network as Network
+from jaxneuro.recording import Recording as Recording
+from jaxneuro.recording import Sweep as Sweep
 from jaxneuro.results import RESULTS as RESULTS
 from jaxneuro.solvers import RK4 as RK4
 from jaxneuro.solvers import Adaptive as Adaptive

@@ -10,17 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# JAX and XLA read these when they are first imported or used, and child processes inherit them.
+# JAX and matplotlib read these when they are imported, and child processes inherit them.
 os.environ["MPLBACKEND"] = "Agg"
 # Compiled programs are shared by workers, child processes and later runs.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # One worker fills one core; XLA's own threads would only queue behind the other workers'.
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "")
-        + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    )
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

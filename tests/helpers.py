@@ -35,9 +35,12 @@ def assert_finite(tree: Any) -> None:
 
 def cast(tree: Any, dtype: Any) -> Any:
     """The tree with all floating-point leaves in another precision."""
-    return jax.tree.map(
-        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
-    )
+
+    def convert(leaf: Any) -> Any:
+        is_float = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+        return jnp.asarray(leaf, dtype) if is_float else leaf
+
+    return jax.tree.map(convert, tree)
 
 
 def finite_differences(

@@ -101,7 +101,7 @@ def _check_complete(path: Path) -> None:
         header = file.read(_ABF1_HEADER)
     if header[:4] == b"ABF2" and len(header) >= _ABF2_HEADER:
         sections = [struct.unpack_from("<IIq", header, at) for at in _ABF2_SECTIONS]
-        needed = max(block * _BLOCK + entry * n for block, entry, n in sections if block)
+        needed = max((block * _BLOCK + entry * n for block, entry, n in sections if block), default=size + 1)
         (n_sweep,) = struct.unpack_from("<I", header, 12)
         n_data = struct.unpack_from("<IIq", header, _ABF2_DATA)[2]
     elif header[:4] == b"ABF " and len(header) >= 2048:

@@ -1,0 +1,103 @@
+"""What the commands share: models by name, parameter settings, and output folders that are never half-written."""
+
+import contextlib
+import difflib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jaxneuro import params
+from jaxneuro.models import LIF, AbstractModel, FitzHughNagumo, HodgkinHuxley
+
+__all__ = ["MODELS", "common_options", "model_option", "output_folder", "save_figure", "start"]
+
+MODELS: dict[str, type[AbstractModel]] = {"hh": HodgkinHuxley, "fhn": FitzHughNagumo, "lif": LIF}
+
+
+def start() -> None:
+    """Set up jax for the command line: double precision and a compilation cache that lasts."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if jax.config.jax_compilation_cache_dir is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(cache / "jaxneuro"))
+
+
+def common_options(out: str) -> Callable:
+    """The options of every command: --out (default `out`) and --seed."""
+
+    def decorate(command: Callable) -> Callable:
+        command = click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random numbers [1]."
+        )(command)
+        return click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=out,
+            show_default=True,
+            help="Folder for the results.",
+        )(command)
+
+    return decorate
+
+
+def model_option(command: Callable) -> Callable:
+    """The option --set NAME=VALUE."""
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Change a parameter, in its own unit; may be given several times, e.g. --set na.g_max=100.",
+    )(command)
+
+
+def build_model(name: str, settings: Sequence[str]) -> AbstractModel:
+    """The model called `name` with the parameters of `settings`; one sentence if something is unknown."""
+    key = name.lower()
+    if key not in MODELS:
+        close = difflib.get_close_matches(key, MODELS, n=1, cutoff=0.3)
+        hint = f"did you mean {close[0]!r}?" if close else "choose one."
+        raise ValueError(f"Argument MODEL must be one of {', '.join(MODELS)}, but is {name!r}; {hint}")
+    return params.replace(MODELS[key](), dict(map(_setting, settings)))
+
+
+def _setting(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise ValueError(
+            f"Option --set must be NAME=VALUE with a number, but is {text!r}; write e.g. --set na.g_max=100."
+        ) from None
+
+
+@contextlib.contextmanager
+def output_folder(out: Path) -> Iterator[Path]:
+    """A scratch folder whose files move to `out` when all of them are written; after a failure none does."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        yield scratch
+        out.mkdir(exist_ok=True)
+        for file in sorted(scratch.iterdir()):
+            os.replace(file, out / file.name)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def save_figure(drawn: Any, path: Path) -> None:
+    """Write the figure that the matplotlib axes or figure `drawn` belong to, and close it."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    first = np.ravel(drawn)[0]
+    figure = first.get_figure()
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    plt.close(figure)

@@ -1,0 +1,92 @@
+"""`jaxneuro fit`."""
+
+from pathlib import Path
+
+import click
+
+from jaxneuro.cli._common import build_model, common_options, model_option, output_folder, save_figure, start
+from jaxneuro.cli._problems import PROBLEMS
+from jaxneuro.cli._report import section, show
+
+__all__ = ["fit"]
+
+_DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
+
+
+@click.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--model", default="lif", show_default=True, help="Model: lif or hh.")
+@click.option("--target", type=click.Choice(["fi", "spikes", "trace"]), default=None, help="What to fit: the f-I curve (lif), the spike times of a sweep (lif) or its voltage trace (hh).")
+@click.option("--sweep", type=int, default=None, help="Sweep for --target spikes or trace [number in the file]; the one with most spikes if not given.")
+@click.option("--area", type=float, default=None, help="Membrane area for hh [um^2]; from the measured capacitance if not given.")
+@click.option("--free", "free", multiple=True, metavar="NAME=LOW:HIGH", help="Fit this parameter between these bounds, in its unit, instead of the default set; may be given several times.")
+@click.option("--starts", type=click.IntRange(min=1), default=8, show_default=True, help="Number of starts [1].")
+@click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="Steps of the optimiser [1].")
+@click.option("--stimulus-folder", type=click.Path(path_type=Path), default=None, help="Folder of an ABF's ATF waveforms.")
+@model_option
+@common_options(out="fit")
+def fit(
+    recording: Path,
+    model: str,
+    target: str | None,
+    sweep: int | None,
+    area: float | None,
+    free: tuple[str, ...],
+    starts: int,
+    steps: int,
+    stimulus_folder: Path | None,
+    settings: tuple[str, ...],
+    out: Path,
+    seed: int,
+) -> None:
+    """Fit a model to RECORDING (ABF, NWB, CSV or NPZ).
+
+    Finds sweeps, current steps and spikes; E_L, R_m and tau_m of lif come from the subthreshold sweeps. Writes
+    fit.json, fit.png and report.md. CSV and NPZ hold columns time_ms, voltage_mV, current_pA and optionally sweep.
+
+    \b
+    Examples:
+      jaxneuro fit cell.abf --model lif --target fi --out fitted
+      jaxneuro fit cell.csv --free V_th=-60:-40 --free b_w=0:0.3
+    """
+    start()
+    from jaxneuro.fitters import fit as run
+    from jaxneuro.io import read_recording
+
+    neuron = build_model(model, settings)
+    kind = model.lower()
+    target = target or _DEFAULT_TARGET.get(kind, "fi")
+    data = read_recording(recording, stimulus_folder=stimulus_folder)
+    neuron, goal, bounds = PROBLEMS[_checked(kind, target)](data, neuron, sweep, area)
+    bounds = dict(map(_bounds, free)) or bounds
+    result = run(neuron, goal, free=bounds, n_starts=starts, steps=steps, seed=seed)
+    show(result)
+    with output_folder(out) as folder:
+        result.save(folder / "fit.json")
+        save_figure(result.plot(), folder / "fit.png")
+        text = f"{type(neuron).__name__} fitted to the {_NAMES[target]} of {recording.name}."
+        (folder / "report.md").write_text(section(f"Fit of {recording.name}", text, result, ["fit.png"]))
+    click.echo(f"results in {out}/")
+
+
+_NAMES = {"fi": "f-I curve", "spikes": "spike times of one sweep", "trace": "voltage trace of one sweep"}
+
+
+def _checked(kind: str, target: str) -> tuple[str, str]:
+    if (kind, target) not in PROBLEMS:
+        pairs = ", ".join(f"--model {k} --target {t}" for k, t in PROBLEMS)
+        raise ValueError(
+            f"Options --model and --target must be one of {pairs}, but are --model {kind} --target {target}; choose one."
+        )
+    return kind, target
+
+
+def _bounds(text: str) -> tuple[str, tuple[float, float]]:
+    name, _, values = text.partition("=")
+    try:
+        low, high = map(float, values.split(":"))
+    except ValueError:
+        raise ValueError(
+            f"Option --free must be NAME=LOW:HIGH with two numbers, but is {text!r}; write e.g. --free V_th=-60:-40."
+        ) from None
+    return name.strip(), (low, high)

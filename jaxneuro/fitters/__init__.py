@@ -1,0 +1,33 @@
+"""Fits to data: targets, losses, bounds, and the multi-start search."""
+
+from jaxneuro.fitters._fit import fit as fit
+from jaxneuro.fitters._losses import FILoss as FILoss
+from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
+from jaxneuro.fitters._losses import TraceLoss as TraceLoss
+from jaxneuro.fitters._recording import fit_fi_table as fit_fi_table
+from jaxneuro.fitters._recording import fit_recording_fi as fit_recording_fi
+from jaxneuro.fitters._result import FitRecord as FitRecord
+from jaxneuro.fitters._result import FitResult as FitResult
+from jaxneuro.fitters._result import FittedParam as FittedParam
+from jaxneuro.fitters._result import load as load
+from jaxneuro.fitters._targets import AbstractTarget as AbstractTarget
+from jaxneuro.fitters._targets import FICurve as FICurve
+from jaxneuro.fitters._targets import SpikeTimes as SpikeTimes
+from jaxneuro.fitters._targets import VoltageTrace as VoltageTrace
+
+__all__ = [
+    "AbstractTarget",
+    "FICurve",
+    "FILoss",
+    "FitRecord",
+    "FitResult",
+    "FittedParam",
+    "SpikeTimeLoss",
+    "SpikeTimes",
+    "TraceLoss",
+    "VoltageTrace",
+    "fit",
+    "fit_fi_table",
+    "fit_recording_fi",
+    "load",
+]

@@ -1,0 +1,352 @@
+"""`fit`: from a model, data and bounds to fitted parameters."""
+
+import functools
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxneuro import params
+from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, has_residuals, initial_state
+from jaxneuro.fitters._losses import AbstractLoss, default_loss
+from jaxneuro.fitters._result import FitResult, FittedParam
+from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters._transforms import AbstractTransform, transform_for
+from jaxneuro.models import AbstractModel
+from jaxneuro.params import ParamInfo
+from jaxneuro.solvers import AbstractSolver
+from jaxneuro.sweeps import sobol
+
+__all__ = ["fit"]
+
+_LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
+_MAX_POLISH = 30
+_SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
+
+Bounds = tuple[float | None, float | None]
+
+
+def fit(
+    model: AbstractModel,
+    target: AbstractTarget,
+    *,
+    free: Mapping[str, Bounds],
+    loss: Callable[[Any, Any], Any] | None = None,
+    n_starts: int = 8,
+    steps: int = 100,
+    optimizer: optax.GradientTransformation | None = None,
+    polish: bool = True,
+    start: Mapping[str, Any] | str = "random",
+    solver: AbstractSolver | None = None,
+    seed: int = 0,
+    key: PRNGKeyArray | None = None,
+    progress: bool = True,
+) -> FitResult:
+    """Fit free parameters of a model to data from several starts at once.
+
+    **Arguments:**
+
+    - `model`: holds the values of all parameters that are not free.
+    - `target`: a `VoltageTrace`, `FICurve` or `SpikeTimes`.
+    - `free`: parameter name -> (low, high) in its unit; None is an open end. Two positive bounds
+      are searched on a logarithmic scale.
+    - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
+    - `n_starts`: how many starts run side by side; the best one counts.
+    - `steps`: steps of the optimiser.
+    - `optimizer`: any optax optimiser that asks for gradients only; None for Adam whose learning
+      rate falls from 0.1 to 0 as a cosine.
+    - `polish`: end with up to 30 Levenberg-Marquardt steps (not for a loss that is one number).
+    - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts
+      the first one at the model's own values; a dict name -> value puts the first one there, or, if
+      the values are arrays of shape (n_starts,), all of them. Parameters missing in it are random.
+    - `solver`: FixedStep for smooth models and exact spikes for those that reset, if None.
+    - `seed`, or `key`: for the random starts.
+    - `progress`: show a progress bar.
+
+    A loss or gradient that is not finite sends its start back to its best point; the others go on.
+    Ctrl-C returns what has been reached. A second call with other bounds, starts, parameter values
+    or data of the same shape does not compile again (with the same `optimizer` object).
+
+    **Raises:** ValueError or TypeError for a wrong argument; RuntimeError if no start has a finite
+    loss.
+
+    >>> target = VoltageTrace(0.05, voltage, Step(amplitude=10.0, onset=5.0))
+    >>> result = fit(HodgkinHuxley(), target, free={"na.g_max": (60.0, 240.0)})
+    >>> print(result.table())
+
+    References: Kingma & Ba (2015), ICLR, arXiv:1412.6980 (Adam); Marquardt (1963), J Soc Indust
+    Appl Math 11:431. doi:10.1137/0111030.
+    """
+    _check_target(model, target)
+    bounds = _checked_free(model, free)
+    n_starts, steps = _check_count("n_starts", n_starts, 8), _check_count("steps", steps, 100)
+    _warn_if_single_precision()
+    began = time.perf_counter()
+    transforms = {
+        name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()
+    }
+    u0 = _starts(model, transforms, bounds, start, n_starts, seed, key)
+    solver = target.solver_for(model) if solver is None else solver
+    loss = default_loss(target) if loss is None else _check_callable(loss)
+    problem = Problem(
+        model, target, tuple(transforms.values()), solver, tuple(transforms), loss
+    )
+    is_polished = polish and has_residuals(problem, u0[0])
+    optimizer = _default_optimizer(steps) if optimizer is None else _check_optimizer(optimizer)
+    plan = [(steps, False), (_MAX_POLISH * is_polished, True)]
+    state, history, is_interrupted = _run(problem, optimizer, u0, plan, progress)
+    seconds = time.perf_counter() - began
+    return _result(problem, bounds, u0, state, history, is_interrupted, seconds)
+
+
+def _result(
+    problem: Problem,
+    bounds: Mapping[str, Bounds],
+    u0: Float[Array, "s p"],
+    state: State,
+    history: np.ndarray,
+    is_interrupted: bool,
+    seconds: float,
+) -> FitResult:
+    losses = np.asarray(state.best.loss)
+    if not np.any(np.isfinite(losses)):
+        raise RuntimeError(
+            f"Fit must find a finite loss, but none of its {losses.size} starts has one; narrow "
+            "the bounds in `free`, or use a solver with a smaller dt."
+        )
+    best = int(np.argmin(losses))
+    found, begun = problem.values(state.best_u[best]), problem.values(u0[best])
+    infos = _infos(problem.model, bounds)
+    fitted = {
+        name: FittedParam(float(found[name]), infos[name].unit, float(begun[name]), *bounds[name])
+        for name in bounds
+    }
+    return FitResult(
+        model=params.replace(problem.model, found),
+        target=problem.target,
+        params=fitted,
+        loss=float(losses[best]),
+        loss_unit=problem.loss.unit if isinstance(problem.loss, AbstractLoss) else "",
+        history=history,
+        start_losses=losses,
+        n_failed=np.asarray(state.n_failed),
+        solver=problem.solver,
+        seconds=seconds,
+        is_interrupted=is_interrupted,
+    )
+
+
+def _run(
+    problem: Problem,
+    optimizer: optax.GradientTransformation,
+    u0: Float[Array, "s p"],
+    plan: list[tuple[int, bool]],
+    progress: bool,
+) -> tuple[State, np.ndarray, bool]:
+    """All steps of the plan, chunk by chunk; the losses so far (step, start) after Ctrl-C."""
+    from tqdm.auto import tqdm
+
+    state = initial_state(optimizer, u0)
+    history: list[np.ndarray] = []
+    is_interrupted = False
+    with tqdm(total=sum(n for n, _ in plan), desc="fit", unit="step", disable=not progress) as bar:
+        try:
+            for n_steps, is_polishing in _chunks(plan, CHUNK):
+                before = np.asarray(state.best.loss)
+                state, losses = advance(
+                    problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(is_polishing)
+                )
+                history.append(np.asarray(losses)[:n_steps])
+                bar.update(n_steps)
+                after = np.asarray(state.best.loss)
+                bar.set_postfix(loss=f"{np.min(after):.4g}")
+                if is_polishing and not np.any(after < (1 - _SMALLEST_GAIN) * before):
+                    break
+        except KeyboardInterrupt:
+            if not history:
+                raise
+            is_interrupted = True
+    return state, np.concatenate(history), is_interrupted
+
+
+def _chunks(plan: list[tuple[int, bool]], size: int) -> Iterator[tuple[int, bool]]:
+    for total, is_polishing in plan:
+        for begun in range(0, total, size):
+            yield min(size, total - begun), is_polishing
+
+
+@functools.lru_cache(maxsize=32)
+def _default_optimizer(steps: int) -> optax.GradientTransformation:
+    """One object per number of steps: an optimiser is compiled in, and known by its identity."""
+    return optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, steps))
+
+
+@functools.cache
+def _warn_if_single_precision() -> None:
+    if not jax.config.jax_enable_x64:
+        warnings.warn(
+            "fit runs in float32, which limits the precision of gradients and of long runs; for "
+            'float64 begin with jax.config.update("jax_enable_x64", True).',
+            stacklevel=3,
+        )
+
+
+def _starts(
+    model: AbstractModel,
+    transforms: Mapping[str, AbstractTransform],
+    bounds: Mapping[str, Bounds],
+    start: Mapping[str, Any] | str,
+    n_starts: int,
+    seed: int,
+    key: PRNGKeyArray | None,
+) -> Float[Array, "s p"]:
+    """Starting points in u: logit(Sobol point), which is uniform between two bounds."""
+    seed = seed if key is None else int(jax.random.bits(key))
+    points = sobol({name: (0.0, 1.0) for name in transforms}, n_starts, seed=seed).columns
+    u = {name: np.log(p / (1 - p)) for name, p in points.items()}
+    for name, values in _given_starts(model, transforms, start, n_starts).items():
+        _check_start(name, values, bounds[name])
+        inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
+        # a start on its bound lies at infinity; 15 is 3e-7 of the interval away from it
+        u[name][: inside.size] = np.clip(inside, -15.0, 15.0)
+    return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in transforms], axis=1)
+
+
+def _given_starts(
+    model: AbstractModel, names: Mapping[str, Any], start: Mapping[str, Any] | str, n_starts: int
+) -> dict[str, np.ndarray]:
+    """Name -> values of the first start, or of all."""
+    if isinstance(start, str):
+        if start not in ("random", "model"):
+            raise ValueError(
+                f'Argument `start` must be "random", "model" or a dict, but is {start!r}; choose '
+                "one."
+            )
+        start = {name: params.get(model, name) for name in names} if start == "model" else {}
+    if not isinstance(start, Mapping):
+        raise TypeError(
+            f'Argument `start` must be "random", "model" or a dict, but is {start!r}; give e.g. '
+            f'{{"{next(iter(names))}": ...}}.'
+        )
+    unknown = [name for name in start if name not in names]
+    if unknown:
+        raise ValueError(
+            f"Argument `start` must name free parameters, but has {unknown[0]!r}; choose from "
+            f"{', '.join(names)}."
+        )
+    given = {}
+    for name, values in start.items():
+        given[name] = np.atleast_1d(np.asarray(values, np.float64))
+        if given[name].shape not in ((1,), (n_starts,)):
+            raise ValueError(
+                f"Argument `start` must hold one value or n_starts={n_starts} values for "
+                f"{name!r}, but has shape {given[name].shape}; give one of the two."
+            )
+    return given
+
+
+def _check_start(name: str, values: np.ndarray, pair: Bounds) -> None:
+    low, high = (-np.inf if pair[0] is None else pair[0], np.inf if pair[1] is None else pair[1])
+    is_out = ~((values >= low) & (values <= high))
+    if is_out.any():
+        raise ValueError(
+            f"Argument `start` must lie within the bounds of {name!r}, {low:g} to {high:g}, but is "
+            f"{values[is_out][0]:g}; move it or widen the bounds."
+        )
+
+
+def _infos(model: AbstractModel, names: Any) -> dict[str, ParamInfo]:
+    infos = params.params(model)
+    return {name: infos[params.resolve(model, name)] for name in names}
+
+
+def _checked_free(model: AbstractModel, free: Any) -> dict[str, Bounds]:
+    if not isinstance(free, Mapping) or not free:
+        example = next(iter(params.names(model)))
+        raise ValueError(
+            f"Argument `free` must map parameter names to (low, high), but is {free!r}; give e.g. "
+            f'{{"{example}": (low, high)}}.'
+        )
+    infos = _infos(model, free)
+    bounds = {name: _checked_bounds(name, pair, infos[name]) for name, pair in free.items()}
+    paths: dict[str, str] = {}
+    for name in bounds:
+        first = paths.setdefault(params.resolve(model, name), name)
+        if first != name:
+            raise ValueError(
+                f"Argument `free` must name each parameter once, but {first!r} and {name!r} are "
+                "the same one; drop one of them."
+            )
+        if jnp.ndim(params.get(model, name)):
+            raise ValueError(
+                f"Argument `free` must name single parameters, but {name!r} has shape "
+                f"{jnp.shape(params.get(model, name))}; fit one neuron at a time."
+            )
+    return bounds
+
+
+def _checked_bounds(name: str, pair: Any, info: ParamInfo) -> Bounds:
+    try:
+        low, high = (None if bound is None else float(bound) for bound in pair)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Bounds of {name!r} must be two numbers (low, high) [{info.unit}], None for an open "
+            f"end, but are {pair!r}; give e.g. (0.5, 2.0)."
+        ) from None
+    is_bad = any(bound is not None and not math.isfinite(bound) for bound in (low, high))
+    if is_bad or (low is not None and high is not None and not low < high):
+        raise ValueError(
+            f"Bounds of {name!r} must be finite with low < high [{info.unit}], but are "
+            f"({low}, {high}); swap or widen them, or give None for an open end."
+        )
+    for bound in (low, high):
+        if bound is not None:
+            info.check(name, bound)
+    # an open end is where the parameter itself ends
+    return info.bounds[0] if low is None else low, info.bounds[1] if high is None else high
+
+
+def _check_target(model: Any, target: Any) -> None:
+    if not isinstance(model, AbstractModel):
+        raise TypeError(
+            f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley()."
+        )
+    if not isinstance(target, AbstractTarget):
+        raise TypeError(
+            "Argument `target` must be a VoltageTrace, FICurve or SpikeTimes, but is a "
+            f"{type(target).__name__}; build one from your data."
+        )
+
+
+def _check_callable(loss: Any) -> Callable[[Any, Any], Any]:
+    if not callable(loss):
+        raise TypeError(
+            f"Argument `loss` must be a function (prediction, target) -> residuals or a number, "
+            f"but is {loss!r}; use e.g. TraceLoss(huber=10.0)."
+        )
+    return loss
+
+
+def _check_optimizer(optimizer: Any) -> optax.GradientTransformation:
+    if not callable(getattr(optimizer, "init", None)):
+        raise TypeError(
+            f"Argument `optimizer` must be an optax optimiser, but is {optimizer!r}; use e.g. "
+            "optax.adam(0.05)."
+        )
+    return optimizer
+
+
+def _check_count(name: str, value: Any, example: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(
+            f"Argument `{name}` must be a whole number of at least 1, but is {value!r}; give e.g. "
+            f"{example}."
+        )
+    return int(value)

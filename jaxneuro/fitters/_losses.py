@@ -1,0 +1,114 @@
+"""How far a prediction is from its target: residuals, whose mean square is the loss.
+
+A loss is any function of (prediction, target). If it returns an array, these are residuals: the fit
+ends with Gauss-Newton steps on them. A single number is minimised as it is, by gradients alone.
+"""
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxneuro._solution import Solution
+from jaxneuro.analysis.firing import FIResult, shortfall
+from jaxneuro.fitters._targets import AbstractTarget, FICurve, SpikeTimes, VoltageTrace
+
+__all__ = ["AbstractLoss", "FILoss", "SpikeTimeLoss", "TraceLoss", "default_loss"]
+
+
+def _array(value: float) -> Array:
+    return jnp.asarray(value, jnp.result_type(float))
+
+
+class AbstractLoss(eqx.Module):
+    """Residuals with a unit: that of the loss, their mean square, is `unit`."""
+
+    unit: eqx.AbstractClassVar[str]
+
+    @abc.abstractmethod
+    def __call__(self, prediction: Any, target: Any) -> Float[Array, " n"]:
+        """Residuals of a prediction."""
+
+
+class TraceLoss(AbstractLoss):
+    """Voltage error at every sample; the loss is its mean square [mV^2].
+
+    **Arguments:** `huber` [mV]: errors beyond it count by their size, not its square, so that a
+    spike which is off by its own width does not outweigh all else:
+    r^2 -> 2 huber^2 (sqrt(1 + (r / huber)^2) - 1). None for plain squares.
+
+    References: Huber (1964), Ann Math Stat 35:73. doi:10.1214/aoms/1177703732; Charbonnier et al.
+    (1997), IEEE Trans Image Process 6:298. doi:10.1109/83.551699 (the smooth form).
+    """
+
+    unit: ClassVar[str] = "mV^2"
+    huber: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.huber is not None and not self.huber > 0:
+            raise ValueError(
+                f"Argument `huber` must be positive [mV], but is {self.huber}; use e.g. 10."
+            )
+
+    def __call__(self, solution: Solution, target: VoltageTrace) -> Float[Array, " n_time"]:
+        error = solution.voltage - target.voltage
+        if self.huber is None:
+            return error
+        # the root of 2 huber^2 (sqrt(1 + z^2) - 1), smooth at 0
+        return error * jnp.sqrt(2 / (1 + jnp.sqrt(1 + (error / self.huber) ** 2)))
+
+
+class FILoss(AbstractLoss):
+    """Error of the smooth firing rate; the loss is its mean square [Hz^2].
+
+    Where the cell fires, the aim is rate + in_bin / duration: the middle of the bin that a count
+    stands for. Where it is silent, only a smooth count above `silent` is an error.
+
+    **Arguments:** `silent` [1], between 0 and 1. Below 1 the threshold keeps some distance, so that
+    a rounding error does not make the silent neuron fire.
+    """
+
+    unit: ClassVar[str] = "Hz^2"
+    silent: Array = eqx.field(converter=_array, default=0.9)
+
+    def __call__(self, prediction: FIResult, target: FICurve) -> Float[Array, " n_current"]:
+        per_count = 1e3 / target.duration
+        aim = target.rate + per_count * target.in_bin
+        too_much = jax.nn.relu(prediction.smooth_rate - per_count * self.silent)
+        return jnp.where(target.rate > 0, prediction.smooth_rate - aim, too_much)
+
+
+class SpikeTimeLoss(AbstractLoss):
+    """Error of the k-th spike's time; the loss is the sum of squares per data spike [ms^2].
+
+    A spike that the model lacks counts as one after t1, `per_mV` later for each mV by which the
+    voltage stays below threshold after its last spike. A spike too many counts by how much too
+    early it is to fall after t1. Both join the matched case continuously as a spike crosses t1, and
+    have a gradient.
+
+    **Arguments:** `per_mV` [ms/mV].
+    """
+
+    unit: ClassVar[str] = "ms^2"
+    per_mV: Array = eqx.field(converter=_array, default=1.0)
+
+    def __call__(self, solution: Solution, target: SpikeTimes) -> Float[Array, " n_kept"]:
+        times, n = solution.spike_times, target.times.size
+        has_spike = jnp.isfinite(times)
+        last = jnp.max(jnp.where(has_spike, times, 0.0))
+        below = shortfall(solution, last)
+        aims = jnp.append(target.times, jnp.full(times.size - n, target.t1))
+        is_data = jnp.arange(times.size) < n
+        late = jnp.where(is_data, target.t1 + self.per_mV * below, target.t1)
+        error = jnp.where(has_spike, times, late) - aims
+        # the mean over all kept spikes becomes the mean over those of the data
+        return error * jnp.sqrt(times.size / n)
+
+
+def default_loss(target: AbstractTarget) -> AbstractLoss:
+    """The loss of a target if the user names none."""
+    losses = {VoltageTrace: TraceLoss, FICurve: FILoss, SpikeTimes: SpikeTimeLoss}
+    return losses[type(target)]()

@@ -1,0 +1,234 @@
+"""What a fit returns: parameters with units, the fitted model, history, a table and a file."""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxneuro import params, units
+from jaxneuro._simulate import simulate
+from jaxneuro._version import __version__
+from jaxneuro.fitters._targets import AbstractTarget, FICurve
+from jaxneuro.models import AbstractModel
+from jaxneuro.solvers import AbstractSolver
+from jaxneuro.stimuli import AbstractStimulus
+
+__all__ = ["FitRecord", "FitResult", "FittedParam", "load"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedParam:
+    """One fitted parameter: `value`, where its start was, its bounds, the true value if known.
+
+    All in `unit`; an open end of the bounds is None.
+    """
+
+    value: float
+    unit: str
+    start: float
+    low: float | None
+    high: float | None
+    true: float | None = None
+
+    @property
+    def error(self) -> float | None:
+        """Deviation from the true value [%]; None where that is unknown or 0."""
+        return 100 * (self.value / self.true - 1) if self.true else None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class FitResult:
+    """Outcome of `fit`; the best of all starts.
+
+    `model`: with the fitted values. `target`: what it was fitted to. `params`: name ->
+    `FittedParam`. `loss` [`loss_unit`, empty for a loss of the user's own]. `history`: loss of every
+    start before each step, shape (n_steps, n_starts). `start_losses`: the lowest of each start,
+    shape (n_starts,), inf for one that never had a finite loss. `n_failed`: steps of each start
+    whose loss or gradient was not finite. `seconds`: wall time, compilation included.
+    """
+
+    model: AbstractModel
+    target: AbstractTarget
+    params: dict[str, FittedParam]
+    loss: float
+    loss_unit: str
+    history: np.ndarray
+    start_losses: np.ndarray
+    n_failed: np.ndarray
+    solver: AbstractSolver
+    seconds: float
+    is_interrupted: bool = False
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Parameter name -> fitted value [its unit]."""
+        return {name: fitted.value for name, fitted in self.params.items()}
+
+    def predict(
+        self, stimulus: AbstractStimulus | float | None = None, *, t1: float | None = None
+    ) -> Any:
+        """What the fitted model answers: to the target's own experiment, or to another stimulus.
+
+        **Arguments:** `stimulus`, in the model's input unit, and `t1`, end of the run [ms]; without
+        them the prediction that the loss compares with the data: a `Solution`, or an `FIResult`.
+        """
+        if t1 is None:
+            if stimulus is not None:
+                raise ValueError(
+                    "Argument `t1` must be given with a stimulus, but is None; give the end of the "
+                    "run in ms."
+                )
+            return self.target.predict(self.model, self.solver)
+        return simulate(self.model, stimulus, t1=t1)
+
+    def compare(self, true: Mapping[str, float]) -> "FitResult":
+        """The same result with true (or published) values beside the fitted ones."""
+        unknown = [name for name in true if name not in self.params]
+        if unknown:
+            raise ValueError(
+                f"Argument `true` must name fitted parameters, but has {unknown[0]!r}; choose from "
+                f"{', '.join(self.params)}."
+            )
+        known = {name: dataclasses.replace(self.params[name], true=float(v)) for name, v in true.items()}
+        return dataclasses.replace(self, params=self.params | known)
+
+    def table(self, true: Mapping[str, float] | None = None) -> str:
+        """Text table: parameter, fitted value, unit, start, bounds and, where known, true values."""
+        fitted = self.compare(true or {}).params
+        has_true = any(p.true is not None for p in fitted.values())
+        rows = [["parameter", "fitted", "unit", "start", "bounds"]]
+        rows[0] += ["true", "error"] if has_true else []
+        for name, p in fitted.items():
+            row = [name, f"{p.value:.5g}", p.unit, f"{p.start:.4g}", f"{_end(p.low)} to {_end(p.high)}"]
+            row += [_end(p.true), "" if p.error is None else f"{p.error:+.2f} %"] if has_true else []
+            rows.append(row)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        lines.insert(1, "-" * max(map(len, lines)))
+        return "\n".join(lines)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw data against model, and the loss over the steps; returns the matplotlib axes."""
+        from jaxneuro.plot import plot_fit
+
+        return plot_fit(self, axes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that `save` writes, as plain Python values."""
+        free = {params.resolve(self.model, name) for name in self.params}
+        infos = params.params(self.model)
+        record = {
+            "format": "jaxneuro fit 1",
+            "jaxneuro": __version__,
+            "jax": jax.__version__,
+            "model": type(self.model).__name__,
+            "target": type(self.target).__name__,
+            "params": {name: dataclasses.asdict(p) for name, p in self.params.items()},
+            "fixed": {
+                name: {
+                    "value": np.asarray(params.get(self.model, path)).tolist(),
+                    "unit": infos[path].unit,
+                }
+                for name, path in params.names(self.model).items()
+                if path not in free
+            },
+            "loss": self.loss,
+            "loss_unit": self.loss_unit,
+            "start_losses": [_finite(loss) for loss in self.start_losses],
+            "n_steps": len(self.history),
+            "n_failed": self.n_failed.tolist(),
+            "solver": repr(self.solver),
+            "seconds": round(self.seconds, 2),
+            "is_interrupted": self.is_interrupted,
+        }
+        return record | ({"fi": _fi(self)} if isinstance(self.target, FICurve) else {})
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write `to_dict()` as JSON; the file appears whole or not at all."""
+        path = Path(path)
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(partial, 0o644)  # mkstemp lets only the owner read
+            os.replace(partial, path)
+        except BaseException:
+            os.unlink(partial)
+            raise
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={p.value:.5g} {p.unit}" for name, p in self.params.items())
+        return f"FitResult({values}; loss {self.loss:.4g} {self.loss_unit})"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitRecord:
+    """A saved fit: `params` as in `FitResult`, its `loss`, and `data`, all that the file holds."""
+
+    params: dict[str, FittedParam]
+    loss: float
+    data: dict[str, Any]
+
+    def apply(self, model: AbstractModel) -> AbstractModel:
+        """`model` with the fitted values and those that were fixed."""
+        fixed = {name: np.asarray(entry["value"]) for name, entry in self.data["fixed"].items()}
+        fitted = {name: fitted.value for name, fitted in self.params.items()}
+        return params.replace(model, fixed | fitted)
+
+
+def load(path: str | os.PathLike) -> FitRecord:
+    """Read what `FitResult.save` wrote. Data and model class are not in the file, hence a record.
+
+    **Raises:** FileNotFoundError; ValueError for a file of another kind.
+
+    >>> model = load("fit.json").apply(HodgkinHuxley())
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"File '{path}' must exist, but does not; check its name.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        fitted = {name: FittedParam(**entry) for name, entry in data["params"].items()}
+        return FitRecord(fitted, data["loss"], data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"File '{path}' must hold a fit saved by FitResult.save, but does not "
+            f"({type(error).__name__}); choose another file."
+        ) from error
+
+
+def _end(bound: float | None) -> str:
+    return "" if bound is None else f"{bound:.4g}"
+
+
+def _finite(x: float) -> float | None:
+    """JSON knows neither NaN nor infinity."""
+    return float(x) if np.isfinite(x) else None
+
+
+def _fi(result: FitResult) -> dict[str, Any]:
+    """f-I curves of data and model, both by counting; the current in pA where it is a current."""
+    target, unit = result.target, result.model.input_unit
+    prediction = result.predict()
+    current = np.asarray(target.current_in(unit), np.float64)
+    rate_data, rate_model = (np.asarray(r, np.float64) for r in (target.rate, prediction.rate))
+    if units.same_dimension(unit, "pA"):
+        column = {"current_pA": np.round(units.convert(current, unit, "pA"), 9).tolist()}
+    else:
+        column = {"current": current.tolist(), "current_unit": unit}
+    return column | {
+        "rate_data_hz": rate_data.tolist(),
+        "rate_model_hz": rate_model.tolist(),
+        "duration_ms": target.duration,
+        "rms_hz": float(np.sqrt(np.mean((rate_model - rate_data) ** 2))),
+    }

@@ -1,0 +1,292 @@
+"""What a model is fitted to: a voltage trace, an f-I curve or spike times, checked when made."""
+
+import abc
+import math
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxneuro import units
+from jaxneuro._simulate import simulate
+from jaxneuro._solution import Solution
+from jaxneuro.analysis.firing import FIResult, default_fi_solver, fi_curve
+from jaxneuro.models import LIF, AbstractModel, AbstractSpikingModel
+from jaxneuro.params import is_concrete
+from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
+from jaxneuro.stimuli import AbstractStimulus, as_stimulus
+
+__all__ = ["AbstractTarget", "FICurve", "SpikeTimes", "VoltageTrace"]
+
+
+class AbstractTarget(eqx.Module):
+    """Data, and how a model answers to the same experiment."""
+
+    @abc.abstractmethod
+    def solver_for(self, model: AbstractModel) -> AbstractSolver:
+        """The solver if the user names none."""
+
+    @abc.abstractmethod
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> Any:
+        """The model's answer; ValueError if model, solver and experiment do not suit each other."""
+
+
+class VoltageTrace(AbstractTarget):
+    """A voltage trace and the stimulus that evoked it.
+
+    **Arguments:** `ts`, times of the samples [ms], evenly spaced, or their interval [ms] for a
+    trace that begins at 0 ms; `voltage` [mV], shape (n_time,); `stimulus`, in the model's input
+    unit.
+
+    The model starts in its initial state at the first sample. The prediction is a `Solution` saved
+    at the samples.
+
+    **Raises:** ValueError for NaN, unequal lengths, times that are not even or a stimulus that does
+    not cover the trace.
+
+    >>> VoltageTrace(0.05, voltage, Step(amplitude=10.0, onset=5.0))
+    """
+
+    voltage: Float[Array, " n_time"]
+    stimulus: AbstractStimulus
+    t0: float = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+
+    def __init__(self, ts: Any, voltage: Any, stimulus: AbstractStimulus | float | None = None):
+        self.voltage = _data("voltage", voltage, "mV", least=2)
+        self.stimulus = as_stimulus(stimulus)
+        self.t0, self.dt = _sampling(ts, self.voltage.size)
+        _check_covered(self.stimulus, self.t0, self.t1)
+
+    @property
+    def ts(self) -> np.ndarray:
+        """Times of the samples [ms]."""
+        return self.t0 + self.dt * np.arange(self.voltage.size)
+
+    @property
+    def t1(self) -> float:
+        """Time of the last sample [ms]."""
+        return self.t0 + self.dt * (self.voltage.size - 1)
+
+    def solver_for(self, model: AbstractModel) -> AbstractSolver:
+        """The default of sweeps, its step shortened to a whole fraction of the sampling."""
+        solver = default_fixed_solver(model)
+        dt = self.dt / math.ceil(self.dt / solver.dt - 1e-9)
+        return ExactSpikes(dt) if isinstance(model, AbstractSpikingModel) else FixedStep(dt)
+
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
+        return simulate(
+            model,
+            self.stimulus,
+            t0=self.t0,
+            t1=self.t1,
+            dt_save=self.dt,
+            solver=solver,
+            throw=False,
+        )
+
+
+class FICurve(AbstractTarget):
+    """Firing rates at several amplitudes of a current step.
+
+    **Arguments:** `current`, shape (n_current,), in the model's input unit, or in `unit`, e.g.
+    "pA"; `rate` [Hz], same shape; `duration` of the step [ms], the time in which spikes were
+    counted.
+
+    A rate that comes from one count stands for the bin [count, count + 1) / duration; `in_bin` is
+    the place in it, in counts, at which the model's smooth rate aims: 0.5 if all rates times
+    `duration` are whole numbers, else 0 (rates averaged over trials, or computed). The prediction
+    is that of `fi_curve`.
+
+    **Raises:** ValueError for NaN, unequal lengths, negative rates or an unknown unit.
+
+    >>> FICurve([50.0, 100.0, 200.0], [0.0, 6.0, 12.0], duration=500.0, unit="pA")
+    """
+
+    current: Float[Array, " n_current"]
+    rate: Float[Array, " n_current"]
+    in_bin: Float[Array, ""]
+    duration: float = eqx.field(static=True)
+    unit: str | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        current: Any,
+        rate: Any,
+        *,
+        duration: float = 500.0,
+        unit: str | None = None,
+        in_bin: float | None = None,
+    ):
+        self.current = _data("current", current, unit or "the model's input unit", least=2)
+        self.rate = _data("rate", rate, "Hz", least=2)
+        _check_equal_lengths("current", self.current, "rate", self.rate)
+        if np.any(self.rate < 0) or not np.any(self.rate > 0):
+            raise ValueError(
+                "Argument `rate` must hold rates >= 0 and some > 0 [Hz], but runs from "
+                f"{float(self.rate.min()):g} to {float(self.rate.max()):g}; give currents at which "
+                "the cell fires too."
+            )
+        if not is_concrete(duration) or not 0 < duration < np.inf:
+            raise ValueError(
+                f"Argument `duration` must be a positive number [ms], but is duration={duration}; "
+                "use e.g. 500."
+            )
+        self.duration, self.unit = float(duration), unit
+        if unit is not None:
+            units.convert(1.0, unit, unit)
+        count = np.asarray(self.rate, np.float64) * self.duration / 1e3
+        is_count = bool(np.all(np.abs(count - np.round(count)) < 1e-3))
+        self.in_bin = jnp.asarray(0.5 * is_count if in_bin is None else in_bin, self.rate.dtype)
+
+    def current_in(self, unit: str) -> Float[Array, " n_current"]:
+        """The currents in a unit, e.g. the model's input unit."""
+        if self.unit is None or self.unit == unit:
+            return self.current
+        if not units.same_dimension(self.unit, unit):
+            raise ValueError(
+                f"Argument `unit` must suit the model, whose input is in {unit}, but is "
+                f"{self.unit!r}; fit a model with that input or give the currents in {unit}."
+            )
+        return units.convert(self.current, self.unit, unit)
+
+    def solver_for(self, model: AbstractModel) -> AbstractSolver:
+        """The default of `fi_curve`; for LIF with the longest steps that the data allow.
+
+        Twenty steps in the shortest mean interval: a start may fire ten times too fast before two
+        spikes fall into one step.
+        """
+        if not isinstance(model, LIF):
+            return default_fi_solver(model)
+        interval = 1e3 / float(np.max(self.rate))
+        # few different values, so that other data seldom compile again
+        return ExactSpikes(next((dt for dt in (2.0, 1.0, 0.5, 0.2) if 20 * dt <= interval), 0.1))
+
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> FIResult:
+        current = self.current_in(model.input_unit)
+        return fi_curve(model, current, duration=self.duration, solver=solver)
+
+
+class SpikeTimes(AbstractTarget):
+    """Times of spikes in a run from 0 to t1.
+
+    **Arguments:** `times` [ms], sorted, shape (n,); `stimulus`, in the model's input unit; `t1`,
+    end of the run [ms].
+
+    The prediction is a `Solution` that keeps the first n + `surplus` spikes.
+
+    **Raises:** ValueError for NaN, unsorted times, times outside the run or a stimulus shorter than
+    it.
+
+    >>> SpikeTimes([12.1, 40.3, 71.9], Step(amplitude=0.3, onset=5.0), t1=100.0)
+    """
+
+    times: Float[Array, " n"]
+    stimulus: AbstractStimulus
+    t1: float = eqx.field(static=True)
+    surplus: int = eqx.field(static=True)
+
+    def __init__(self, times: Any, stimulus: Any = None, *, t1: float, surplus: int = 16):
+        self.times = _data("times", times, "ms", least=1)
+        self.stimulus = as_stimulus(stimulus)
+        if not is_concrete(t1) or not 0 < t1 < np.inf:
+            raise ValueError(
+                f"Argument `t1` must be a positive number [ms], but is t1={t1}; use e.g. 100."
+            )
+        self.t1, self.surplus = float(t1), int(surplus)
+        if np.any(np.diff(self.times) <= 0):
+            k = int(np.argmax(np.diff(self.times) <= 0)) + 1
+            raise ValueError(
+                f"Argument `times` must be sorted, but has {float(self.times[k]):g} ms after "
+                f"{float(self.times[k - 1]):g} ms; sort the times and drop repeats."
+            )
+        if self.times[0] < 0 or self.times[-1] > self.t1:
+            raise ValueError(
+                f"Argument `times` must lie between 0 and t1={self.t1:g} ms, but runs from "
+                f"{float(self.times[0]):g} to {float(self.times[-1]):g} ms; cut it or raise t1."
+            )
+        _check_covered(self.stimulus, 0.0, self.t1)
+
+    def solver_for(self, model: AbstractModel) -> AbstractSolver:
+        """The default of sweeps."""
+        return default_fixed_solver(model)
+
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
+        return simulate(
+            model,
+            self.stimulus,
+            t1=self.t1,
+            solver=solver,
+            max_spikes=self.times.size + self.surplus,
+            throw=False,
+        )
+
+
+def _data(name: str, values: Any, unit: str, least: int) -> Array:
+    """`values` as a 1-D array of finite numbers, or the sentence that says what is wrong."""
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Argument `{name}` must be a list of numbers [{unit}], but is {values!r}; give e.g. a "
+            "NumPy array."
+        ) from None
+    if array.ndim != 1 or array.size < least:
+        raise ValueError(
+            f"Argument `{name}` must be a list of at least {least} numbers [{unit}], but has shape "
+            f"{array.shape}; give one trace or curve."
+        )
+    is_bad = ~np.isfinite(array)
+    if is_bad.any():
+        k = int(np.argmax(is_bad))
+        raise ValueError(
+            f"Argument `{name}` must hold finite numbers [{unit}], but entry {k} is {array[k]} "
+            f"({is_bad.sum()} such in all); cut them out or interpolate."
+        )
+    return jnp.asarray(array, jnp.result_type(float))
+
+
+def _check_equal_lengths(a_name: str, a: Array, b_name: str, b: Array) -> None:
+    if a.size != b.size:
+        raise ValueError(
+            f"Arguments `{a_name}` and `{b_name}` must be equally long, but have {a.size} and "
+            f"{b.size} entries; give one of each for every point."
+        )
+
+
+def _sampling(ts: Any, n_time: int) -> tuple[float, float]:
+    """First time and interval [ms] of `ts`, sample times or their interval."""
+    if np.ndim(ts) == 0:
+        if not is_concrete(ts) or not 0 < ts < np.inf:
+            raise ValueError(
+                f"Argument `ts` must be sample times or a positive interval [ms], but is {ts}; use "
+                "e.g. 0.1."
+            )
+        return 0.0, float(ts)
+    times = np.asarray(_data("ts", ts, "ms", least=2), np.float64)
+    if times.size != n_time:
+        raise ValueError(
+            f"Arguments `ts` and `voltage` must be equally long, but have {times.size} and "
+            f"{n_time} entries; give one of each for every point."
+        )
+    dt = (times[-1] - times[0]) / (n_time - 1)
+    # times in a file are rounded; steps that differ by a tenth are another sampling
+    if not dt > 0 or np.any(np.abs(np.diff(times) - dt) > 0.1 * dt):
+        raise ValueError(
+            "Argument `ts` must rise in equal steps, but its steps run from "
+            f"{np.diff(times).min():g} to {np.diff(times).max():g} ms; sort it, and resample the "
+            "trace evenly."
+        )
+    return float(times[0]), float(f"{dt:.9g}")
+
+
+def _check_covered(stimulus: AbstractStimulus, t0: float, t1: float) -> None:
+    start, end = stimulus.domain
+    slack = 1e-6 * (t1 - t0)
+    if is_concrete(start, end) and (np.any(start > t0 + slack) or np.any(end < t1 - slack)):
+        raise ValueError(
+            f"Argument `stimulus` must cover the data from {t0:g} to {t1:g} ms, but is defined "
+            f"from {float(start):g} to {float(end):g} ms; cut the data or lengthen the stimulus."
+        )

@@ -1,0 +1,110 @@
+"""A fit: data against the model, and how the loss fell."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from jaxneuro import units
+from jaxneuro._solution import Solution
+from jaxneuro.fitters import FICurve, FitResult, VoltageTrace
+from jaxneuro.plot._fi import plot_fi
+from jaxneuro.plot._style import BLACK, GREY, RED, axis_label, style
+
+__all__ = ["plot_fit"]
+
+# Data lie as a broad pale line under the model's thin one, so that both are seen where they agree.
+_PALE = "#bbbbbb"
+_WIDTHS = {"trace": 2.2, "fi": 1.15, "spikes": 2.2}
+
+
+def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
+    """Draw a fit: data (black or grey) and the fitted model (red) at the left, losses at the right.
+
+    The right panel has one line per start, its lowest loss so far over the steps; the best start
+    is red.
+
+    **Arguments:** `result`, what `fit` returns; `axes`, one or two matplotlib axes to draw into, a
+    new figure if None.
+
+    Returns the axes, an array.
+
+    **Raises:** ValueError for a wrong number of axes.
+
+    >>> plot_fit(fit(LIF(), target, free={"V_th": (-60.0, -40.0)}))
+    """
+    target = result.target
+    kind = "fi" if isinstance(target, FICurve) else "spikes"
+    kind = "trace" if isinstance(target, VoltageTrace) else kind
+    panels = _panels(axes, _WIDTHS[kind])
+    with style():
+        {"trace": _draw_trace, "fi": _draw_fi, "spikes": _draw_spikes}[kind](panels[0], result)
+        if len(panels) > 1:
+            _draw_losses(panels[1], result)
+    return np.array(panels, dtype=object)
+
+
+def _panels(axes: Any, width: float) -> list[Axes]:
+    if axes is None:
+        with style():
+            # both panels are as high as an f-I curve alone
+            _, axes = plt.subplots(
+                1, 2, figsize=(2.9 * (width + 1), 2.9), width_ratios=(width, 1), layout="constrained"
+            )
+    given = [axes] if isinstance(axes, Axes) else list(np.ravel(axes))
+    if len(given) not in (1, 2):
+        raise ValueError(
+            f"Argument `axes` must hold 1 or 2 axes (data and losses), but holds {len(given)}; "
+            "make them with plt.subplots(1, 2)."
+        )
+    return given
+
+
+def _draw_trace(ax: Axes, result: FitResult) -> None:
+    target = result.target
+    ax.plot(target.ts, target.voltage, color=_PALE, linewidth=3.0, label="Data")
+    ax.plot(target.ts, result.predict().voltage, color=RED, label="Model")
+    ax.set_xlim(target.t0, target.t1)
+    ax.set_xlabel(axis_label("Time", "ms"))
+    ax.set_ylabel(axis_label("Membrane potential", "mV"))
+    ax.legend(loc="upper right")
+
+
+def _draw_fi(ax: Axes, result: FitResult) -> None:
+    target, unit = result.target, result.model.input_unit
+    shown = "pA" if units.same_dimension(unit, "pA") else unit
+    current = units.convert(np.asarray(target.current_in(unit)), unit, shown)
+    plot_fi(current, target.rate, model_rate=result.predict().rate, unit=shown, axes=ax)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _draw_spikes(ax: Axes, result: FitResult) -> None:
+    target = result.target
+    prediction: Solution = result.predict()
+    times = np.asarray(prediction.spike_times)
+    rows = {"Data": (1, np.asarray(target.times), BLACK), "Model": (0, times, RED)}
+    for row, spikes, color in rows.values():
+        shown = spikes[np.isfinite(spikes)]
+        ax.vlines(shown, row - 0.35, row + 0.35, color=color, linewidth=1.2)
+    ax.set_yticks([row for row, *_ in rows.values()], list(rows))
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(-0.6, 1.6)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlim(0.0, target.t1)
+    ax.set_xlabel(axis_label("Time", "ms"))
+
+
+def _draw_losses(ax: Axes, result: FitResult) -> None:
+    finite = np.where(np.isfinite(result.history), result.history, np.inf)
+    lowest = np.minimum.accumulate(finite, axis=0)
+    steps = np.arange(len(lowest))
+    best = int(np.argmin(result.start_losses))
+    others = np.delete(lowest, best, axis=1)
+    ax.plot(steps, np.where(np.isfinite(others), others, np.nan), color=GREY, linewidth=0.7)
+    ax.plot(steps, np.where(np.isfinite(lowest[:, best]), lowest[:, best], np.nan), color=RED)
+    ax.set_yscale("log")
+    ax.set_xlim(0, max(len(lowest) - 1, 1))
+    ax.set_xlabel("Step")
+    ax.set_ylabel(axis_label("Lowest loss", result.loss_unit.replace("^2", "²") or "1"))

@@ -1,0 +1,207 @@
+"""Every public class, by name: a new one is one line here, and every law runs on it.
+
+Values are functions without arguments, so that nothing is built at import. A case carries what the
+laws need beside the object: a state away from rest, an input that makes the model fire, a window.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+import jaxneuro.channels
+import jaxneuro.models
+import jaxneuro.solvers
+import jaxneuro.stimuli
+import jaxneuro.synapses
+from jaxneuro.channels import AbstractGatedChannel, HHPotassium, HHSodium, Leak
+from jaxneuro.models import (
+    LIF,
+    AbstractModel,
+    AbstractSpikingModel,
+    FitzHughNagumo,
+    HodgkinHuxley,
+    Membrane,
+    Network,
+    SpikeDetector,
+)
+from jaxneuro.solvers import (
+    RK4,
+    AbstractSolver,
+    Adaptive,
+    ExactSpikes,
+    ExponentialEuler,
+    ExponentialStrang,
+    FixedStep,
+)
+from jaxneuro.stimuli import (
+    AbstractStimulus,
+    Chirp,
+    Constant,
+    OrnsteinUhlenbeck,
+    Pulses,
+    Ramp,
+    Sampled,
+    Sine,
+    Step,
+    Sum,
+)
+from jaxneuro.synapses import AMPA, NMDA, AbstractSynapse
+
+
+class ModelCase(NamedTuple):
+    """A model, a state away from rest, an input [its unit] and a time [ms] in which it fires."""
+
+    model: AbstractModel
+    y: Any
+    i_app: float
+    t1: float
+
+
+class SpikingCase(NamedTuple):
+    """The same for models with a reset; `flow_rtol`: error of `flow` over 0.02 ms (0: exact)."""
+
+    model: AbstractSpikingModel
+    y: Any
+    i_app: float
+    t1: float
+    flow_rtol: float
+
+
+class StimulusCase(NamedTuple):
+    """A stimulus, and a window [ms] inside its domain that holds all its jumps."""
+
+    stimulus: AbstractStimulus
+    window: tuple[float, float]
+
+
+class StepperCase(NamedTuple):
+    """A one-step method and the order at which its error falls."""
+
+    solver: diffrax.AbstractSolver
+    order: int
+    dts: tuple[float, ...]
+
+
+def _state(model: AbstractModel, *values: float) -> Any:
+    return type(model.init_state())(*map(jnp.asarray, values))
+
+
+def _hodgkin_huxley() -> ModelCase:
+    model = HodgkinHuxley()
+    # between two spikes: no gate is in its steady state at this voltage
+    y = model.state_at(-60.0)._replace(V=jnp.asarray(-47.3))
+    return ModelCase(model, y, i_app=12.0, t1=8.0)
+
+
+def _membrane() -> ModelCase:
+    channels = {"fast": HHSodium(g_max=90.0), "slow": HHPotassium(), "leak": Leak()}
+    model = Membrane(channels=channels, C_m=0.8, V_init=-62.0)
+    return ModelCase(model, model.state_at(-70.0)._replace(V=jnp.asarray(-51.7)), 15.0, 8.0)
+
+
+def _fitzhugh_nagumo() -> ModelCase:
+    model = FitzHughNagumo()
+    return ModelCase(model, _state(model, 0.4, -0.3), i_app=0.5, t1=40.0)
+
+
+def _lif() -> SpikingCase:
+    model = LIF(b_w=0.03, tau_w=60.0)
+    return SpikingCase(model, _state(model, -56.0, 0.02), i_app=0.35, t1=40.0, flow_rtol=0.0)
+
+
+def _spike_detector() -> SpikingCase:
+    cell = _hodgkin_huxley()
+    # local error of one RK4 step, (0.02 ms / 0.3 ms)^5 / 5!
+    return SpikingCase(SpikeDetector(cell.model), cell.y, cell.i_app, cell.t1, flow_rtol=1e-7)
+
+
+def _network() -> Network:
+    cells = [LIF(R_m=90.0 + 10 * k) for k in range(3)]
+    return Network(cells, AMPA(), pre=[0, 1, 0], post=[1, 2, 2], weight=0.4, delay=[1.5, 0.7, 2.0])
+
+
+CHANNELS: dict[str, Callable[[], AbstractGatedChannel]] = {
+    "HHSodium": HHSodium,
+    "HHPotassium": HHPotassium,
+    "Leak": Leak,
+}
+
+SMOOTH_MODELS: dict[str, Callable[[], ModelCase]] = {
+    "HodgkinHuxley": _hodgkin_huxley,
+    "Membrane": _membrane,
+    "FitzHughNagumo": _fitzhugh_nagumo,
+}
+
+SPIKING_MODELS: dict[str, Callable[[], SpikingCase]] = {
+    "LIF": _lif,
+    "SpikeDetector": _spike_detector,
+}
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "Network": _network,
+}
+
+SYNAPSES: dict[str, Callable[[], AbstractSynapse]] = {
+    "AMPA": AMPA,
+    "NMDA": NMDA,
+}
+
+_SAMPLES = np.array([0.0, 0.4, -0.3, 1.2, 0.9, 0.9, -0.1])
+
+STIMULI: dict[str, Callable[[], StimulusCase]] = {
+    "Constant": lambda: StimulusCase(Constant(1.5), (0.0, 10.0)),
+    "Step": lambda: StimulusCase(Step(2.0, onset=1.3, duration=4.2), (0.0, 10.0)),
+    "Step-for-ever": lambda: StimulusCase(Step(2.0, onset=1.3), (0.0, 10.0)),
+    "Pulses": lambda: StimulusCase(Pulses(1.1, 0.7, 0.9, 2.3, count=3), (0.0, 10.0)),
+    "Ramp": lambda: StimulusCase(Ramp(-0.5, 1.5, onset=1.1, duration=6.3), (0.0, 10.0)),
+    "Sine": lambda: StimulusCase(Sine(1.2, 80.0, 0.3, 0.4, 1.7, 6.6), (0.0, 10.0)),
+    "Chirp": lambda: StimulusCase(Chirp(1.2, 10.0, 200.0, 0.9, 8.3), (0.0, 10.0)),
+    "Sampled": lambda: StimulusCase(Sampled(_SAMPLES, dt=1.5, onset=0.5), (0.5, 9.5)),
+    "OrnsteinUhlenbeck": lambda: StimulusCase(
+        OrnsteinUhlenbeck(0.3, 0.8, tau=2.0, t1=10.0, dt=0.1), (0.0, 10.0)
+    ),
+    "Sum": lambda: StimulusCase(Step(2.0, 1.3, 4.2) + Sine(0.5, 50.0, onset=2.2), (0.0, 10.0)),
+}
+
+# Steps small enough for the order to show, large enough for it to stand above rounding.
+STEPPERS: dict[str, Callable[[], StepperCase]] = {
+    "RK4": lambda: StepperCase(RK4(), 4, (0.02, 0.01, 0.005)),
+    "ExponentialStrang": lambda: StepperCase(ExponentialStrang(), 2, (0.02, 0.01, 0.005)),
+    "ExponentialEuler": lambda: StepperCase(ExponentialEuler(), 1, (0.005, 0.0025, 0.00125)),
+}
+
+SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
+    "Adaptive": lambda: Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"),
+    "FixedStep": lambda: FixedStep(0.025),
+    "FixedStep-RK4": lambda: FixedStep(0.025, solver=RK4()),
+    "FixedStep-ExponentialEuler": lambda: FixedStep(0.025, solver=ExponentialEuler()),
+    "ExactSpikes": lambda: ExactSpikes(0.1),
+}
+
+# package -> the dictionaries that hold its classes
+COVERED = {
+    jaxneuro.channels: (CHANNELS,),
+    jaxneuro.models: (SMOOTH_MODELS, SPIKING_MODELS, NETWORKS),
+    jaxneuro.solvers: (STEPPERS, SOLVERS),
+    jaxneuro.stimuli: (STIMULI,),
+    jaxneuro.synapses: (SYNAPSES,),
+}
+
+
+def subject(made: Any) -> eqx.Module:
+    """The registered object itself: the first field of a case, or what the factory returned."""
+    return made[0] if isinstance(made, tuple) else made
+
+
+def all_subjects() -> dict[str, Callable[[], eqx.Module]]:
+    """Name -> function that builds the object, over all dictionaries."""
+    return {
+        name: lambda make=make: subject(make())
+        for groups in COVERED.values()
+        for group in groups
+        for name, make in group.items()
+    }
