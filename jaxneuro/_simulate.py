@@ -113,8 +113,8 @@ def _simulate(
 def _as_time(name: str, value: Any) -> float:
     if isinstance(value, jax.core.Tracer):
         raise TypeError(
-            f"Argument `{name}` must be a plain number, but is traced by jax; pass it from outside jit and vmap, since it "
-            "sets the number of steps."
+            f"Argument `{name}` must be a plain number, but is traced by jax; pass it from outside jit and vmap, since "
+            "it sets the number of steps."
         )
     number = np.asarray(value)
     if number.ndim or not np.issubdtype(number.dtype, np.number) or not np.isfinite(number):

@@ -67,7 +67,7 @@ def linear_update(
 
 
 def exp_difference(a: Float[Array, "*s"], b: Float[Array, "*s"], h: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """(e^{-a h} - e^{-b h}) / (b - a), equal to h e^{-a h} at a = b: the response of two exponential stages [1/rate]."""
+    """(e^{-a h} - e^{-b h}) / (b - a), equal to h e^{-a h} at a = b: response of two exponential stages [1/rate]."""
     slow, fast = jnp.where(a < b, a, b), jnp.where(a < b, b, a)  # so that no exponent is positive
     return h * jnp.exp(-slow * h) * expm1_over_x((slow - fast) * h)
 

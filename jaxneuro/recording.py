@@ -108,9 +108,7 @@ class Sweep:
         return float(self.ts[-1])
 
     def __repr__(self) -> str:
-        return (
-            f"Sweep(index={self.index}, {self.ts.size} samples, {self.ts[0]:g} to {self.t1:g} ms)"
-        )
+        return f"Sweep(index={self.index}, {self.ts.size} samples, {self.ts[0]:g} to {self.t1:g} ms)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,9 +133,7 @@ class Recording:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sweeps", tuple(self.sweeps))
         if not self.sweeps:
-            raise ValueError(
-                "Argument `sweeps` must hold at least one sweep, but is empty; give one."
-            )
+            raise ValueError("Argument `sweeps` must hold at least one sweep, but is empty; give one.")
         indices = [sweep.index for sweep in self.sweeps]
         double = next((i for k, i in enumerate(indices) if i in indices[:k]), None)
         if double is not None:
@@ -147,9 +143,7 @@ class Recording:
             )
 
     @staticmethod
-    def from_arrays(
-        ts: ArrayLike, voltage: ArrayLike, current: ArrayLike, *, source: str = ""
-    ) -> "Recording":
+    def from_arrays(ts: ArrayLike, voltage: ArrayLike, current: ArrayLike, *, source: str = "") -> "Recording":
         """A recording from arrays of shape (n_time,) or (n_sweep, n_time).
 
         Arguments:
@@ -161,10 +155,7 @@ class Recording:
         A one-dimensional array serves all sweeps. Raises a ValueError where the numbers of sweeps
         differ.
         """
-        columns = {
-            name: _frozen(name, values)
-            for name, values in zip(_COLUMNS, (ts, voltage, current), strict=True)
-        }
+        columns = {name: _frozen(name, values) for name, values in zip(_COLUMNS, (ts, voltage, current), strict=True)}
         n_sweep = max(column.shape[0] if column.ndim == 2 else 1 for column in columns.values())
         rows = {}
         for name, column in columns.items():

@@ -11,14 +11,13 @@ class RESULTS(eqx.Enumeration):
     """Outcome of one simulation; the text says what happened and what to do."""
 
     successful = "The simulation reached t1."
-    nonfinite = (
-        "The state became infinite or NaN; use a smaller dt or an adaptive solver, and check the parameters."
-    )
+    nonfinite = "The state became infinite or NaN; use a smaller dt or an adaptive solver, and check the parameters."
     max_steps_reached = (
         "The adaptive solver ran out of steps before t1; raise `max_steps`, loosen `rtol`, or use FixedStep(dt)."
     )
     several_spikes_in_step = (
-        "A neuron crossed its threshold twice within one step, so spikes were missed; use a smaller dt or a longer t_ref."
+        "A neuron crossed its threshold twice within one step, so spikes were missed; use a smaller dt or a longer "
+        "t_ref."
     )
     max_spikes_reached = "More spikes occurred than are kept, so the last ones are missing; raise `max_spikes`."
 

@@ -151,7 +151,9 @@ class Pulses(AbstractStimulus):
 
     def __check_init__(self):
         if not isinstance(self.count, int) or self.count < 1:
-            raise ValueError(f"Argument `count` must be a whole number of at least 1, but is {self.count!r}; give e.g. 2.")
+            raise ValueError(
+                f"Argument `count` must be a whole number of at least 1, but is {self.count!r}; give e.g. 2."
+            )
 
     def _onsets(self) -> Float[Array, " count"]:
         return self.onset + self.interval * jnp.arange(self.count)

@@ -40,9 +40,7 @@ def _is_inside(spikes: Array, onset: Any, duration: Any) -> Array:
     return (spikes >= onset) & (spikes < onset + duration)
 
 
-def spike_count(
-    spikes: Float[Array, "*b n"], onset: Any = 0.0, duration: Any = jnp.inf
-) -> Int[Array, "*b"]:
+def spike_count(spikes: Float[Array, "*b n"], onset: Any = 0.0, duration: Any = jnp.inf) -> Int[Array, "*b"]:
     """Number of spikes with onset <= t < onset + duration; times in ms."""
     return jnp.sum(_is_inside(spikes, onset, duration), axis=-1)
 
@@ -52,9 +50,7 @@ def mean_rate(spikes: Float[Array, "*b n"], onset: Any, duration: Any) -> Float[
     return 1e3 * spike_count(spikes, onset, duration) / duration
 
 
-def isi_rate(
-    spikes: Float[Array, "*b n"], onset: Any = 0.0, duration: Any = jnp.inf
-) -> Float[Array, "*b"]:
+def isi_rate(spikes: Float[Array, "*b n"], onset: Any = 0.0, duration: Any = jnp.inf) -> Float[Array, "*b"]:
     """Inverse of the mean interspike interval in a window [Hz]; times in ms; 0 below two spikes.
 
     rate = 1000 (count - 1) / (t_last - t_first), differentiable in the spike times.
@@ -96,8 +92,8 @@ def smooth_count(
     has_next = jnp.isfinite(later)
     phase = (end - last) / (jnp.where(has_next, later, t1) - last)
     phase = jnp.where(has_next, phase, phase / (1 + below / _HALF_MARGIN))
-    # a next spike exactly at the window's end would round the count up
-    return count + jnp.minimum(phase, 1 - jnp.finfo(phase.dtype).epsneg)
+    # a next spike at the window's very end would round the count up
+    return jnp.minimum(count + phase, (count + 1) * (1 - jnp.finfo(phase.dtype).eps))
 
 
 def shortfall(solution: Solution, t_from: Float[Array, ""]) -> Float[Array, ""]:
@@ -162,8 +158,7 @@ def fi_curve(
     duration, onset = _checked_times(duration, onset)
     if jax.eval_shape(lambda: model.voltage(model.init_state())).ndim:
         raise ValueError(
-            f"Argument `model` must be one neuron, but is a {type(model).__name__} of several; "
-            "give one of its cells."
+            f"Argument `model` must be one neuron, but is a {type(model).__name__} of several; give one of its cells."
         )
     currents = jnp.atleast_1d(jnp.asarray(currents, jnp.result_type(float)))
     if currents.ndim > 1 or (is_concrete(currents) and not np.all(np.isfinite(currents))):
@@ -198,9 +193,7 @@ def _fi_curve(
 
     def lane(current: Array) -> tuple[Array, Array, RESULTS]:
         stimulus = Step(current, onset)
-        solution = simulate(
-            model, stimulus, t1=t1, solver=solver, max_spikes=max_spikes, throw=False
-        )
+        solution = simulate(model, stimulus, t1=t1, solver=solver, max_spikes=max_spikes, throw=False)
         spikes = solution.spike_times
         last = jnp.max(jnp.where(_is_inside(spikes, onset, duration), spikes, onset))
         below = shortfall(solution, last)
@@ -213,11 +206,8 @@ def _fi_curve(
 def _checked_times(duration: Any, onset: Any) -> tuple[float, float]:
     if not is_concrete(duration) or not np.isfinite(duration) or not duration > 0:
         raise ValueError(
-            f"Argument `duration` must be a positive number [ms], but is duration={duration}; "
-            "use e.g. 500."
+            f"Argument `duration` must be a positive number [ms], but is duration={duration}; use e.g. 500."
         )
     if not is_concrete(onset) or not np.isfinite(onset) or not onset >= 0:
-        raise ValueError(
-            f"Argument `onset` must be a number >= 0 [ms], but is onset={onset}; use e.g. 0."
-        )
+        raise ValueError(f"Argument `onset` must be a number >= 0 [ms], but is onset={onset}; use e.g. 0.")
     return float(duration), float(onset)

@@ -105,9 +105,7 @@ def phase_plane(
     i_app = _number("i_app", i_app)
     V_range, w_range = _window("V_range", V_range), _window("w_range", w_range)
     if isinstance(n_grid, bool) or not isinstance(n_grid, int) or n_grid < 3:
-        raise ValueError(
-            f"Argument `n_grid` must be a whole number of at least 3, but is {n_grid!r}; use 101."
-        )
+        raise ValueError(f"Argument `n_grid` must be a whole number of at least 3, but is {n_grid!r}; use 101.")
     solution = simulate(model, i_app, t1=t1, y0=None if y0 is None else _state(model, y0))
     V, w = np.linspace(*V_range, n_grid), np.linspace(*w_range, n_grid)
     field, candidates = _field_and_candidates(model, jnp.asarray(i_app), V, w)
@@ -131,9 +129,7 @@ def phase_plane(
 def _names(model: Any) -> tuple[str, str]:
     """Names of the two variables of a model."""
     if not isinstance(model, AbstractModel):
-        raise TypeError(
-            f"Argument `model` must be a model, but is {model!r}; build one, e.g. FitzHughNagumo()."
-        )
+        raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. FitzHughNagumo().")
     leaves, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(model.init_state))
     names = [jax.tree_util.keystr(path[-1:], simple=True) for path, _ in leaves]
     if len(leaves) != 2 or any(leaf.shape for _, leaf in leaves):
@@ -149,9 +145,7 @@ def _names(model: Any) -> tuple[str, str]:
 def _number(name: str, value: Any) -> float:
     number = np.asarray(value)
     if number.ndim or not np.issubdtype(number.dtype, np.number) or not np.isfinite(number):
-        raise ValueError(
-            f"Argument `{name}` must be a finite number, but is {value!r}; give a single one."
-        )
+        raise ValueError(f"Argument `{name}` must be a finite number, but is {value!r}; give a single one.")
     return float(number)
 
 
@@ -160,8 +154,7 @@ def _window(name: str, value: Any) -> tuple[float, float]:
     is_pair = ends.shape == (2,) and np.issubdtype(ends.dtype, np.number)
     if not (is_pair and np.all(np.isfinite(ends)) and ends[0] < ends[1]):
         raise ValueError(
-            f"Argument `{name}` must be (low, high) with low < high, but is {value!r}; use e.g. "
-            "(-2.5, 2.5)."
+            f"Argument `{name}` must be (low, high) with low < high, but is {value!r}; use e.g. (-2.5, 2.5)."
         )
     return float(ends[0]), float(ends[1])
 
@@ -170,9 +163,7 @@ def _state(model: AbstractModel, y0: Any) -> Any:
     """The state of a model from a state or a pair of numbers."""
     values = [value for leaf in jax.tree.leaves(y0) for value in np.ravel(leaf)]
     if len(values) != 2 or not all(np.issubdtype(type(value), np.number) for value in values):
-        raise ValueError(
-            f"Argument `y0` must be a state or a pair (V, w), but is {y0!r}; give two numbers."
-        )
+        raise ValueError(f"Argument `y0` must be a state or a pair (V, w), but is {y0!r}; give two numbers.")
     return jax.tree.unflatten(_structure(model), values)
 
 
@@ -224,9 +215,7 @@ def _field_and_candidates(
     return jax.vmap(slope)(flat).reshape(points.shape), jax.vmap(solve)(flat)
 
 
-def _fixed_points(
-    candidates: _Candidates, V: np.ndarray, w: np.ndarray, *, scale: np.ndarray
-) -> list[FixedPoint]:
+def _fixed_points(candidates: _Candidates, V: np.ndarray, w: np.ndarray, *, scale: np.ndarray) -> list[FixedPoint]:
     """The different fixed points among the ends of Newton's method."""
     u, step, slope, jacobian = (np.asarray(part, dtype=float) for part in candidates)
     low, span = np.array([V[0], w[0]]), np.array([V[-1] - V[0], w[-1] - w[0]])
@@ -274,9 +263,7 @@ def _stability(eigenvalues: np.ndarray, tolerance: float) -> str:
     return f"{'stable' if high < 0 else 'unstable'} {'spiral' if is_spiral else 'node'}"
 
 
-def _nullcline(
-    model: AbstractModel, i_app: float, grid: tuple[np.ndarray, ...], component: int
-) -> list[np.ndarray]:
+def _nullcline(model: AbstractModel, i_app: float, grid: tuple[np.ndarray, ...], component: int) -> list[np.ndarray]:
     """Polylines on which one variable stands still: contours of its slope on the grid, polished."""
     import contourpy
 
@@ -291,9 +278,7 @@ def _nullcline(
 
 
 @eqx.filter_jit
-def _onto_nullcline(
-    model: AbstractModel, i_app: Array, points: Array, component: int
-) -> Float[Array, "n 2"]:
+def _onto_nullcline(model: AbstractModel, i_app: Array, points: Array, component: int) -> Float[Array, "n 2"]:
     """Points moved along the gradient to where the derivative of variable `component` is zero."""
 
     def move(point: Array) -> Array:

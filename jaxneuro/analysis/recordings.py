@@ -129,11 +129,7 @@ def main_step(recording: Recording) -> StepWindow:
     Raises a ValueError where no sweep has a step.
     """
     commands = {sweep.index: segment_current(sweep) for sweep in recording}
-    windows = {
-        (step.onset, step.duration)
-        for sweep in recording
-        for step in steps_of(sweep, commands[sweep.index])
-    }
+    windows = {(step.onset, step.duration) for sweep in recording for step in steps_of(sweep, commands[sweep.index])}
     if not windows:
         raise ValueError(
             f"Recording {recording.source!r} must have a step of constant current of at least "
@@ -147,9 +143,7 @@ def main_step(recording: Recording) -> StepWindow:
     return next(varying, candidates[0])
 
 
-def _window(
-    recording: Recording, commands: dict[int, Command | None], onset: float, duration: float
-) -> StepWindow:
+def _window(recording: Recording, commands: dict[int, Command | None], onset: float, duration: float) -> StepWindow:
     """The sweeps whose current is constant in a window, with its level there."""
     rows = []
     for sweep in recording:
@@ -280,9 +274,7 @@ def _usable(responses: list[_Response]) -> list[_Response]:
     small = [r for r in quiet if abs(r.deflection) <= 20.0]
     if quiet and not small:
         small = [max(quiet, key=lambda r: r.step.amplitude)]
-    small += [
-        r for r in responses if not r.has_spike and r.step.amplitude > 0 and r.deflection <= 5.0
-    ]
+    small += [r for r in responses if not r.has_spike and r.step.amplitude > 0 and r.deflection <= 5.0]
     longest = max((r.step.duration for r in small), default=0.0)
     return [r for r in small if r.step.duration >= 0.5 * longest]
 

@@ -51,7 +51,9 @@ def fi(
     current, rate = np.asarray(curve.current), np.asarray(curve.rate)
     with output_folder(out) as folder:
         header = f"current_{neuron.input_unit},rate_Hz"
-        np.savetxt(folder / "fi.csv", np.column_stack([current, rate]), delimiter=",", header=header, comments="", fmt="%.6g")
+        np.savetxt(
+            folder / "fi.csv", np.column_stack([current, rate]), delimiter=",", header=header, comments="", fmt="%.6g"
+        )
         save_figure(plot_fi(current, model_rate=rate, unit=neuron.input_unit), folder / "fi.png")
     for i, r in zip(current, rate, strict=True):
         click.echo(f"{i:10.4g} {neuron.input_unit}  {r:8.2f} Hz")

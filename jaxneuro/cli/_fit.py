@@ -16,13 +16,33 @@ _DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--model", default="lif", show_default=True, help="Model: lif or hh.")
-@click.option("--target", type=click.Choice(["fi", "spikes", "trace"]), default=None, help="What to fit: the f-I curve (lif), the spike times of a sweep (lif) or its voltage trace (hh).")
-@click.option("--sweep", type=int, default=None, help="Sweep for --target spikes or trace [number in the file]; the one with most spikes if not given.")
-@click.option("--area", type=float, default=None, help="Membrane area for hh [um^2]; from the measured capacitance if not given.")
-@click.option("--free", "free", multiple=True, metavar="NAME=LOW:HIGH", help="Fit this parameter between these bounds, in its unit, instead of the default set; may be given several times.")
+@click.option(
+    "--target",
+    type=click.Choice(["fi", "spikes", "trace"]),
+    default=None,
+    help="What to fit: the f-I curve (lif), the spike times of a sweep (lif) or its voltage trace (hh).",
+)
+@click.option(
+    "--sweep",
+    type=int,
+    default=None,
+    help="Sweep for --target spikes or trace [number in the file]; the one with most spikes if not given.",
+)
+@click.option(
+    "--area", type=float, default=None, help="Membrane area for hh [um^2]; from the measured capacitance if not given."
+)
+@click.option(
+    "--free",
+    "free",
+    multiple=True,
+    metavar="NAME=LOW:HIGH",
+    help="Fit this parameter between these bounds, in its unit, instead of the default ones; may be repeated.",
+)
 @click.option("--starts", type=click.IntRange(min=1), default=8, show_default=True, help="Number of starts [1].")
 @click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="Steps of the optimiser [1].")
-@click.option("--stimulus-folder", type=click.Path(path_type=Path), default=None, help="Folder of an ABF's ATF waveforms.")
+@click.option(
+    "--stimulus-folder", type=click.Path(path_type=Path), default=None, help="Folder of an ABF's ATF waveforms."
+)
 @model_option
 @common_options(out="fit")
 def fit(
@@ -76,7 +96,8 @@ def _checked(kind: str, target: str) -> tuple[str, str]:
     if (kind, target) not in PROBLEMS:
         pairs = ", ".join(f"--model {k} --target {t}" for k, t in PROBLEMS)
         raise ValueError(
-            f"Options --model and --target must be one of {pairs}, but are --model {kind} --target {target}; choose one."
+            f"Options --model and --target must be one of {pairs}, but are --model {kind} --target {target}; "
+            "choose a pair."
         )
     return kind, target
 

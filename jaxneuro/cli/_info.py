@@ -13,7 +13,9 @@ __all__ = ["info"]
 
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
-@click.option("--stimulus-folder", type=click.Path(path_type=Path), default=None, help="Folder of an ABF's ATF waveforms.")
+@click.option(
+    "--stimulus-folder", type=click.Path(path_type=Path), default=None, help="Folder of an ABF's ATF waveforms."
+)
 @common_options(out="info")
 def info(recording: Path, stimulus_folder: Path | None, out: Path, seed: int) -> None:
     """Show what is in RECORDING (ABF, NWB, CSV or NPZ): sweeps, current steps, spikes, f-I curve, passive properties.
@@ -42,7 +44,9 @@ def info(recording: Path, stimulus_folder: Path | None, out: Path, seed: int) ->
                 "steps_onset_ms_duration_ms_amplitude_pA": steps,
             }
         )
-        drawn = ", ".join(f"{amplitude:g} pA at {onset:.1f} ms for {length:.1f} ms" for onset, length, amplitude in steps)
+        drawn = ", ".join(
+            f"{amplitude:g} pA at {onset:.1f} ms for {length:.1f} ms" for onset, length, amplitude in steps
+        )
         click.echo(
             f"  sweep {sweep.index:3d}  {rows[-1]['duration_ms']:8.1f} ms  median {rows[-1]['V_median_mV']:7.2f} mV  "
             f"{rows[-1]['spikes']:4d} spikes  {drawn or 'no steps'}"

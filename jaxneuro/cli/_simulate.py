@@ -58,7 +58,9 @@ def simulate(
         _write_csv(folder / "simulation.csv", solution, neuron.input_unit)
         record = {"model": model.lower(), "t1_ms": t1, "spikes_ms": spikes.tolist()}
         (folder / "simulation.json").write_text(json.dumps(record, indent=2) + "\n")
-    times = f" at {', '.join(f'{t:.2f}' for t in spikes[:8])}{' ...' if spikes.size > 8 else ''} ms" if spikes.size else ""
+    times = (
+        f" at {', '.join(f'{t:.2f}' for t in spikes[:8])}{' ...' if spikes.size > 8 else ''} ms" if spikes.size else ""
+    )
     click.echo(f"{spikes.size} spike{'s' * (spikes.size != 1)}{times}; results in {out}/")
 
 

@@ -45,8 +45,7 @@ def cell_0018_fi() -> CellFI:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     current, count, rate = (
-        np.array([float(row[name]) for row in rows])
-        for name in ("current_pA", "spike_count", "rate_Hz")
+        np.array([float(row[name]) for row in rows]) for name in ("current_pA", "spike_count", "rate_Hz")
     )
     return CellFI(
         current=current,

@@ -84,9 +84,7 @@ def has_residuals(problem: Problem, u: Float[Array, " p"]) -> bool:
 def initial_state(optimizer: optax.GradientTransformation, u: Float[Array, "s p"]) -> State:
     """Nothing evaluated yet: the best loss is infinite."""
     n_starts, p = u.shape
-    best = Evaluation(
-        jnp.full(n_starts, jnp.inf, u.dtype), jnp.zeros_like(u), jnp.zeros((n_starts, p, p), u.dtype)
-    )
+    best = Evaluation(jnp.full(n_starts, jnp.inf, u.dtype), jnp.zeros_like(u), jnp.zeros((n_starts, p, p), u.dtype))
     damping = jnp.full(n_starts, _FIRST_DAMPING, u.dtype)
     return State(u, jax.vmap(optimizer.init)(u), u, best, damping, jnp.zeros(n_starts, int))
 
@@ -114,16 +112,14 @@ def advance(
 
 
 def _evaluate(problem: Problem, u: Float[Array, " p"]) -> Evaluation:
-    errors, columns = jax.vmap(
-        lambda direction: jax.jvp(problem.errors, (u,), (direction,)), out_axes=(None, -1)
-    )(jnp.eye(u.size, dtype=u.dtype))
+    errors, columns = jax.vmap(lambda direction: jax.jvp(problem.errors, (u,), (direction,)), out_axes=(None, -1))(
+        jnp.eye(u.size, dtype=u.dtype)
+    )
     if errors.ndim == 0:
         return Evaluation(errors, columns, jnp.zeros((u.size, u.size), u.dtype))
     errors, jacobian = errors.ravel(), columns.reshape(errors.size, u.size)
     scale = 2 / errors.size
-    return Evaluation(
-        jnp.mean(errors**2), scale * jacobian.T @ errors, scale * jacobian.T @ jacobian
-    )
+    return Evaluation(jnp.mean(errors**2), scale * jacobian.T @ errors, scale * jacobian.T @ jacobian)
 
 
 def _step(

@@ -89,15 +89,11 @@ def fit(
     n_starts, steps = _check_count("n_starts", n_starts, 8), _check_count("steps", steps, 100)
     _warn_if_single_precision()
     began = time.perf_counter()
-    transforms = {
-        name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()
-    }
+    transforms = {name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()}
     u0 = _starts(model, transforms, bounds, start, n_starts, seed, key)
     solver = target.solver_for(model) if solver is None else solver
     loss = default_loss(target) if loss is None else _check_callable(loss)
-    problem = Problem(
-        model, target, tuple(transforms.values()), solver, tuple(transforms), loss
-    )
+    problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
     is_polished = polish and has_residuals(problem, u0[0])
     optimizer = _default_optimizer(steps) if optimizer is None else _check_optimizer(optimizer)
     plan = [(steps, False), (_MAX_POLISH * is_polished, True)]
@@ -125,8 +121,7 @@ def _result(
     found, begun = problem.values(state.best_u[best]), problem.values(u0[best])
     infos = _infos(problem.model, bounds)
     fitted = {
-        name: FittedParam(float(found[name]), infos[name].unit, float(begun[name]), *bounds[name])
-        for name in bounds
+        name: FittedParam(float(found[name]), infos[name].unit, float(begun[name]), *bounds[name]) for name in bounds
     }
     return FitResult(
         model=params.replace(problem.model, found),
@@ -160,9 +155,7 @@ def _run(
         try:
             for n_steps, is_polishing in _chunks(plan, CHUNK):
                 before = np.asarray(state.best.loss)
-                state, losses = advance(
-                    problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(is_polishing)
-                )
+                state, losses = advance(problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(is_polishing))
                 history.append(np.asarray(losses)[:n_steps])
                 bar.update(n_steps)
                 after = np.asarray(state.best.loss)
@@ -225,10 +218,7 @@ def _given_starts(
     """Name -> values of the first start, or of all."""
     if isinstance(start, str):
         if start not in ("random", "model"):
-            raise ValueError(
-                f'Argument `start` must be "random", "model" or a dict, but is {start!r}; choose '
-                "one."
-            )
+            raise ValueError(f'Argument `start` must be "random", "model" or a dict, but is {start!r}; choose one.')
         start = {name: params.get(model, name) for name in names} if start == "model" else {}
     if not isinstance(start, Mapping):
         raise TypeError(
@@ -238,8 +228,7 @@ def _given_starts(
     unknown = [name for name in start if name not in names]
     if unknown:
         raise ValueError(
-            f"Argument `start` must name free parameters, but has {unknown[0]!r}; choose from "
-            f"{', '.join(names)}."
+            f"Argument `start` must name free parameters, but has {unknown[0]!r}; choose from {', '.join(names)}."
         )
     given = {}
     for name, values in start.items():
@@ -315,9 +304,7 @@ def _checked_bounds(name: str, pair: Any, info: ParamInfo) -> Bounds:
 
 def _check_target(model: Any, target: Any) -> None:
     if not isinstance(model, AbstractModel):
-        raise TypeError(
-            f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley()."
-        )
+        raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
     if not isinstance(target, AbstractTarget):
         raise TypeError(
             "Argument `target` must be a VoltageTrace, FICurve or SpikeTimes, but is a "
@@ -337,8 +324,7 @@ def _check_callable(loss: Any) -> Callable[[Any, Any], Any]:
 def _check_optimizer(optimizer: Any) -> optax.GradientTransformation:
     if not callable(getattr(optimizer, "init", None)):
         raise TypeError(
-            f"Argument `optimizer` must be an optax optimiser, but is {optimizer!r}; use e.g. "
-            "optax.adam(0.05)."
+            f"Argument `optimizer` must be an optax optimiser, but is {optimizer!r}; use e.g. optax.adam(0.05)."
         )
     return optimizer
 
@@ -346,7 +332,6 @@ def _check_optimizer(optimizer: Any) -> optax.GradientTransformation:
 def _check_count(name: str, value: Any, example: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(
-            f"Argument `{name}` must be a whole number of at least 1, but is {value!r}; give e.g. "
-            f"{example}."
+            f"Argument `{name}` must be a whole number of at least 1, but is {value!r}; give e.g. {example}."
         )
     return int(value)

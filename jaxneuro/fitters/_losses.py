@@ -49,9 +49,7 @@ class TraceLoss(AbstractLoss):
 
     def __check_init__(self):
         if self.huber is not None and not self.huber > 0:
-            raise ValueError(
-                f"Argument `huber` must be positive [mV], but is {self.huber}; use e.g. 10."
-            )
+            raise ValueError(f"Argument `huber` must be positive [mV], but is {self.huber}; use e.g. 10.")
 
     def __call__(self, solution: Solution, target: VoltageTrace) -> Float[Array, " n_time"]:
         error = solution.voltage - target.voltage

@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxneuro.analysis.recordings import FITable, fi_table, passive_properties
+from jaxneuro.datasets import CellFI
 from jaxneuro.fitters._fit import Bounds, fit
 from jaxneuro.fitters._result import FitResult
 from jaxneuro.fitters._targets import FICurve
@@ -57,7 +58,7 @@ def fit_recording_fi(
 
 
 def fit_fi_table(
-    table: FITable,
+    table: FITable | CellFI,
     *,
     E_L: float,
     R_m: float,
@@ -69,9 +70,8 @@ def fit_fi_table(
 ) -> FitResult:
     """Fit an integrate-and-fire neuron with adaptation to an f-I curve and a measured membrane.
 
-    **Arguments:** `table`, anything with `current` [pA], `rate` [Hz] and `duration` [ms], such as
-    an `FITable` or `datasets.cell_0018_fi()`; `E_L` [mV], `R_m` [MOhm] and `tau_m` [ms], which stay
-    as they are; the rest as in `fit`.
+    **Arguments:** `table`, from `analysis.recordings.fi_table` or `datasets.cell_0018_fi`; `E_L` [mV], `R_m` [MOhm] and
+    `tau_m` [ms], which stay as they are; the rest as in `fit`.
     """
     V_th, V_reset = _voltage_bounds(table, E_L, R_m)
     largest = 1e-3 * float(np.max(table.current))  # nA
@@ -84,12 +84,10 @@ def fit_fi_table(
     }
     model = LIF(tau_m=tau_m, R_m=R_m, E_L=E_L, V_th=V_th[1], V_reset=V_reset[0])
     target = FICurve(table.current, table.rate, duration=table.duration, unit="pA")
-    return fit(
-        model, target, free=free, n_starts=n_starts, steps=steps, seed=seed, progress=progress
-    )
+    return fit(model, target, free=free, n_starts=n_starts, steps=steps, seed=seed, progress=progress)
 
 
-def _voltage_bounds(table: FITable, E_L: float, R_m: float) -> tuple[Bounds, Bounds]:
+def _voltage_bounds(table: FITable | CellFI, E_L: float, R_m: float) -> tuple[Bounds, Bounds]:
     """Bounds of V_th, between the steady voltages at the last silent and the first firing current,
     and of V_reset below it [mV]."""
     current, is_firing = np.asarray(table.current), np.asarray(table.rate) > 0

@@ -70,9 +70,7 @@ class FitResult:
         """Parameter name -> fitted value [its unit]."""
         return {name: fitted.value for name, fitted in self.params.items()}
 
-    def predict(
-        self, stimulus: AbstractStimulus | float | None = None, *, t1: float | None = None
-    ) -> Any:
+    def predict(self, stimulus: AbstractStimulus | float | None = None, *, t1: float | None = None) -> Any:
         """What the fitted model answers: to the target's own experiment, or to another stimulus.
 
         **Arguments:** `stimulus`, in the model's input unit, and `t1`, end of the run [ms]; without
@@ -81,8 +79,7 @@ class FitResult:
         if t1 is None:
             if stimulus is not None:
                 raise ValueError(
-                    "Argument `t1` must be given with a stimulus, but is None; give the end of the "
-                    "run in ms."
+                    "Argument `t1` must be given with a stimulus, but is None; give the end of the run in ms."
                 )
             return self.target.predict(self.model, self.solver)
         return simulate(self.model, stimulus, t1=t1)
@@ -109,10 +106,7 @@ class FitResult:
             row += [_end(p.true), "" if p.error is None else f"{p.error:+.2f} %"] if has_true else []
             rows.append(row)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.insert(1, "-" * max(map(len, lines)))
         return "\n".join(lines)
 

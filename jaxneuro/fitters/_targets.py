@@ -131,8 +131,7 @@ class FICurve(AbstractTarget):
             )
         if not is_concrete(duration) or not 0 < duration < np.inf:
             raise ValueError(
-                f"Argument `duration` must be a positive number [ms], but is duration={duration}; "
-                "use e.g. 500."
+                f"Argument `duration` must be a positive number [ms], but is duration={duration}; use e.g. 500."
             )
         self.duration, self.unit = float(duration), unit
         if unit is not None:
@@ -192,9 +191,7 @@ class SpikeTimes(AbstractTarget):
         self.times = _data("times", times, "ms", least=1)
         self.stimulus = as_stimulus(stimulus)
         if not is_concrete(t1) or not 0 < t1 < np.inf:
-            raise ValueError(
-                f"Argument `t1` must be a positive number [ms], but is t1={t1}; use e.g. 100."
-            )
+            raise ValueError(f"Argument `t1` must be a positive number [ms], but is t1={t1}; use e.g. 100.")
         self.t1, self.surplus = float(t1), int(surplus)
         if np.any(np.diff(self.times) <= 0):
             k = int(np.argmax(np.diff(self.times) <= 0)) + 1
@@ -230,8 +227,7 @@ def _data(name: str, values: Any, unit: str, least: int) -> Array:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):
         raise TypeError(
-            f"Argument `{name}` must be a list of numbers [{unit}], but is {values!r}; give e.g. a "
-            "NumPy array."
+            f"Argument `{name}` must be a list of numbers [{unit}], but is {values!r}; give e.g. a NumPy array."
         ) from None
     if array.ndim != 1 or array.size < least:
         raise ValueError(
@@ -261,8 +257,7 @@ def _sampling(ts: Any, n_time: int) -> tuple[float, float]:
     if np.ndim(ts) == 0:
         if not is_concrete(ts) or not 0 < ts < np.inf:
             raise ValueError(
-                f"Argument `ts` must be sample times or a positive interval [ms], but is {ts}; use "
-                "e.g. 0.1."
+                f"Argument `ts` must be sample times or a positive interval [ms], but is {ts}; use e.g. 0.1."
             )
         return 0.0, float(ts)
     times = np.asarray(_data("ts", ts, "ms", least=2), np.float64)

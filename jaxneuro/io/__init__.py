@@ -17,9 +17,7 @@ __all__ = ["read_abf", "read_csv", "read_npz", "read_nwb", "read_recording"]
 _SUFFIXES = (".abf", ".csv", ".npz", ".nwb")
 
 
-def read_recording(
-    path: str | os.PathLike[str], *, stimulus_folder: str | os.PathLike[str] | None = None
-) -> Recording:
+def read_recording(path: str | os.PathLike[str], *, stimulus_folder: str | os.PathLike[str] | None = None) -> Recording:
     """Read a current-clamp recording: times in ms, voltages in mV, injected currents in pA.
 
     Arguments:
@@ -52,9 +50,7 @@ def read_recording(
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise ValueError(
-            f"Argument `path` must be a file, but '{path}' is a folder; name one recording in it."
-        )
+        raise ValueError(f"Argument `path` must be a file, but '{path}' is a folder; name one recording in it.")
     try:
         with path.open("rb"):
             return
@@ -64,8 +60,7 @@ def _check_file(path: Path) -> None:
         ) from None
     except OSError:
         raise ValueError(
-            f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; "
-            "check its permissions."
+            f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; check its permissions."
         ) from None
 
 

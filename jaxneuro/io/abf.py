@@ -25,9 +25,7 @@ _ABF1_HEADER = 6144
 _FROM_EPOCHS, _FROM_FILE = 1, 2
 
 
-def read_abf(
-    path: str | Path, *, stimulus_folder: str | Path | None = None, channel: int | None = None
-) -> Recording:
+def read_abf(path: str | Path, *, stimulus_folder: str | Path | None = None, channel: int | None = None) -> Recording:
     """Read a current-clamp recording with the current that the amplifier was told to inject.
 
     The voltage is that of the first input channel in volts whose output of the same number is in
@@ -50,8 +48,7 @@ def read_abf(
         import pyabf
     except ImportError:
         raise ImportError(
-            "Reading ABF files needs the package pyabf, which is not installed; "
-            'run `pip install "jaxneuro[io]"`.'
+            'Reading ABF files needs the package pyabf, which is not installed; run `pip install "jaxneuro[io]"`.'
         ) from None
     _check_complete(path)
     # pyabf warns of every waveform file that it cannot find where we look ourselves.
@@ -139,14 +136,11 @@ def _plain(unit: str | None) -> str:
 def _channel(abf: Any, channel: int | None, path: Path) -> int:
     """The input channel whose voltage answers a current command."""
     pairs = list(zip(abf.adcUnits, abf.dacUnits, strict=False))
-    good = [
-        k for k, (adc, dac) in enumerate(pairs) if _is_unit_of(adc, "mV") and _is_unit_of(dac, "pA")
-    ]
+    good = [k for k, (adc, dac) in enumerate(pairs) if _is_unit_of(adc, "mV") and _is_unit_of(dac, "pA")]
     if channel in good or (channel is None and good):
         return good[0] if channel is None else channel
     found = " and ".join(
-        f"channel {k} records {adc} under a command in {_plain(dac) or 'no unit'}"
-        for k, (adc, dac) in enumerate(pairs)
+        f"channel {k} records {adc} under a command in {_plain(dac) or 'no unit'}" for k, (adc, dac) in enumerate(pairs)
     )
     if channel is not None:
         raise ValueError(
@@ -203,9 +197,7 @@ def _command(abf: Any, channel: int, sweep: int, source: int) -> np.ndarray:
     return abf.sweepC
 
 
-def _from_file(
-    abf: Any, channel: int, stimulus_folder: str | Path | None, path: Path
-) -> list[np.ndarray]:
+def _from_file(abf: Any, channel: int, stimulus_folder: str | Path | None, path: Path) -> list[np.ndarray]:
     """The commands of all sweeps as the waveform file has them, scaled as the protocol says."""
     with _readable(path):
         name, scale, offset = _waveform(abf, channel)

@@ -62,8 +62,7 @@ def _load(path: Path) -> list[_Clamp]:
         import pynwb
     except ImportError:
         raise ImportError(
-            "Reading NWB files needs the package pynwb, which is not installed; "
-            'run `pip install "jaxneuro[io]"`.'
+            'Reading NWB files needs the package pynwb, which is not installed; run `pip install "jaxneuro[io]"`.'
         ) from None
     try:
         with warnings.catch_warnings():
@@ -92,11 +91,7 @@ def _from_table(nwb: Any) -> list[_Clamp]:
         if isinstance(response.timeseries, CurrentClampSeries) and isinstance(
             stimulus.timeseries, CurrentClampStimulusSeries
         ):
-            clamps.append(
-                _clamp(
-                    response.timeseries, stimulus.timeseries, _window(response), _window(stimulus)
-                )
-            )
+            clamps.append(_clamp(response.timeseries, stimulus.timeseries, _window(response), _window(stimulus)))
     return clamps
 
 
@@ -113,19 +108,13 @@ def _from_series(nwb: Any) -> list[_Clamp]:
         if isinstance(series, CurrentClampSeries) and not isinstance(series, IZeroClampSeries)
     ]
     stimuli = [s for s in nwb.stimulus.values() if isinstance(s, CurrentClampStimulusSeries)]
-    pairs = max(
-        (_pairs(responses, stimuli, key) for key in (_by_sweep, _by_name, _by_digits)), key=len
-    )
+    pairs = max((_pairs(responses, stimuli, key) for key in (_by_sweep, _by_name, _by_digits)), key=len)
     whole = slice(None)
-    return [
-        _clamp(response, stimulus, whole, whole) for response, stimulus in sorted(pairs, key=_order)
-    ]
+    return [_clamp(response, stimulus, whole, whole) for response, stimulus in sorted(pairs, key=_order)]
 
 
 def _by_sweep(series: Any) -> Hashable:
-    return (
-        None if series.sweep_number is None else (series.electrode.name, int(series.sweep_number))
-    )
+    return None if series.sweep_number is None else (series.electrode.name, int(series.sweep_number))
 
 
 def _by_name(series: Any) -> Hashable:
@@ -141,9 +130,7 @@ def _order(pair: tuple[Any, Any]) -> list[tuple[int, str]]:
     return [(int(digits or 0), text) for text, digits in re.findall(r"(\D*)(\d*)", pair[0].name)]
 
 
-def _pairs(
-    responses: list[Any], stimuli: list[Any], key: Callable[[Any], Hashable]
-) -> list[tuple[Any, Any]]:
+def _pairs(responses: list[Any], stimuli: list[Any], key: Callable[[Any], Hashable]) -> list[tuple[Any, Any]]:
     """Responses and stimuli that share a key which is unique among each."""
     counts = Counter(map(key, responses)), Counter(map(key, stimuli))
     partner = {key(series): series for series in stimuli}

@@ -37,21 +37,16 @@ def read_csv(path: str | Path) -> Recording:
             rows = _rows(file)
             names = [name.strip() for name in next(rows, (1, []))[1]]
             if not names:
-                raise ValueError(
-                    f"File '{path}' must have column names and data, but is empty; export it again."
-                )
+                raise ValueError(f"File '{path}' must have column names and data, but is empty; export it again.")
             factors = _factors(names, path)
             wanted = [*factors, *(["sweep"] if "sweep" in names else [])]
             lines, table = _numbers(rows, [names.index(name) for name in wanted], wanted, path)
     except (UnicodeDecodeError, csv.Error):
         raise ValueError(
-            f"File '{path}' must be comma-separated text, but holds other bytes; "
-            "export it as CSV in UTF-8."
+            f"File '{path}' must be comma-separated text, but holds other bytes; export it as CSV in UTF-8."
         ) from None
     if not lines.size:
-        raise ValueError(
-            f"File '{path}' must have data below its column names, but has none; export it again."
-        )
+        raise ValueError(f"File '{path}' must have data below its column names, but has none; export it again.")
     for name, column in zip(wanted, table.T, strict=True):
         _check_finite(name, column, lines, path)
     groups = _groups(table[:, 3] if "sweep" in wanted else np.zeros(len(table)), path)
@@ -126,8 +121,7 @@ def _factors(names: Sequence[str], path: Path) -> dict[str, float]:
             )
         if len(valid) > 1:
             raise ValueError(
-                f"File '{path}' must have one column of {quantity}, but has "
-                f"`{'`, `'.join(valid)}`; remove the others."
+                f"File '{path}' must have one column of {quantity}, but has `{'`, `'.join(valid)}`; remove the others."
             )
         factors |= valid
     return factors

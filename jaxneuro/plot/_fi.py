@@ -37,9 +37,7 @@ def plot_fi(
     >>> plot_fi([0.1, 0.2, 0.3], [0.0, 8.0, 21.0], model_rate=[0.0, 7.0, 22.0])
     """
     if rate is None and model_rate is None:
-        raise ValueError(
-            "Argument `rate` must be given where `model_rate` is not, but both are None; give one."
-        )
+        raise ValueError("Argument `rate` must be given where `model_rate` is not, but both are None; give one.")
     data = None if rate is None else _pair("current", current, "rate", rate)
     name, at = ("current", current) if model_current is None else ("model_current", model_current)
     curve = None if model_rate is None else _pair(name, at, "model_rate", model_rate)

@@ -55,9 +55,7 @@ def plot_solution(solution: Solution, axes: Any = None) -> np.ndarray:
             f"Argument `solution` must be one run of a network, but is a batch of shape {batch}; "
             "pick one with jax.tree.map(lambda leaf: leaf[0], solution)."
         )
-    panels = _panels(
-        ("voltage", "raster", "stimulus") if is_network else ("voltage", "stimulus"), axes
-    )
+    panels = _panels(("voltage", "raster", "stimulus") if is_network else ("voltage", "stimulus"), axes)
     runs = _runs(solution)
     colors = line_colors(solution.voltage.shape[-1] if is_network else len(runs))
     with style():
@@ -131,10 +129,7 @@ def _traces(run: Solution) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(ts, v) for v in cells]
     thresholds, afters = (values.reshape(ts.size, -1).T for values in reset)
     spikes = np.asarray(run.spikes).reshape(len(cells), -1)
-    return [
-        _with_spikes(ts, *one_cell)
-        for one_cell in zip(cells, spikes, thresholds, afters, strict=True)
-    ]
+    return [_with_spikes(ts, *one_cell) for one_cell in zip(cells, spikes, thresholds, afters, strict=True)]
 
 
 def _around_reset(run: Solution) -> tuple[np.ndarray, np.ndarray] | None:

@@ -43,20 +43,24 @@ class Adaptive(AbstractSolver):
         for name in ("rtol", "atol", "dtmax"):
             value = getattr(self, name)
             if isinstance(value, float | int) and not value > 0:
-                raise ValueError(f"Argument `{name}` must be positive, but is {name}={value}; use e.g. 1e-6 for tolerances.")
+                raise ValueError(
+                    f"Argument `{name}` must be positive, but is {name}={value}; use e.g. 1e-6 for tolerances."
+                )
         if not isinstance(self.solver, diffrax.AbstractAdaptiveSolver):
             raise ValueError(
                 f"Argument `solver` must estimate its error, but {type(self.solver).__name__} does not; "
                 "use e.g. diffrax.Tsit5(), or FixedStep(dt, solver=...)."
             )
         if self.gradient not in ("reverse", "forward"):
-            raise ValueError(f'Argument `gradient` must be "reverse" or "forward", but is {self.gradient!r}; choose one.')
+            raise ValueError(
+                f'Argument `gradient` must be "reverse" or "forward", but is {self.gradient!r}; choose one.'
+            )
 
     def check(self, model: AbstractModel, grid: TimeGrid) -> None:
         """Refuse models that reset."""
         if isinstance(model, AbstractSpikingModel):
             raise ValueError(
-                f"Argument `solver` must be able to reset, but is Adaptive for {type(model).__name__}, whose spikes and "
+                f"Argument `solver` must be able to reset, but is Adaptive for {type(model).__name__}, whose spikes or "
                 "delays end a smooth solution; use ExactSpikes(dt)."
             )
 

@@ -91,6 +91,6 @@ def chosen_measures(keep: str | Callable | Sequence[str | Callable]) -> dict[str
             chosen[item] = MEASURES[item]
         else:
             raise ValueError(
-                f"Argument `keep` must hold functions or names among {', '.join(MEASURES)}, but has {item!r}; choose one."
+                f"Argument `keep` must hold functions or names among {', '.join(MEASURES)}, but has {item!r}."
             )
     return chosen

@@ -166,8 +166,14 @@ def _dataset(
         variables[name] = ((*grid.dims, *extra), shaped, {"units": measure.unit, "long_name": measure.doc})
         if "time" in extra:
             coordinates["time"] = ("time", save_ts, {"units": "ms", "long_name": "Time."})
-    outcome = {int(np.asarray(item._value)): name for name, item in RESULTS._name_to_item.items()} | {_NOT_RUN: "not_run"}
-    flags = {"long_name": "How the simulation ended.", "flag_values": [*outcome], "flag_meanings": " ".join(outcome.values())}
+    outcome = {int(np.asarray(item._value)): name for name, item in RESULTS._name_to_item.items()} | {
+        _NOT_RUN: "not_run"
+    }
+    flags = {
+        "long_name": "How the simulation ended.",
+        "flag_values": [*outcome],
+        "flag_meanings": " ".join(outcome.values()),
+    }
     variables["result"] = (grid.dims, _padded(codes, len(grid), _NOT_RUN).reshape(grid.shape), flags)
     return xr.Dataset(variables, coordinates)
 
