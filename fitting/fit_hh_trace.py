@@ -21,9 +21,7 @@ DT = 0.05  # ms
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--current", type=float, default=10.0, help="current step [uA/cm^2]")
     parser.add_argument("--noise", type=float, default=0.5, help="standard deviation of noise [mV]")
     parser.add_argument("--starts", type=int, default=8, help="number of starts [1]")

@@ -18,9 +18,7 @@ from jaxneuro.fitters import FICurve, fit
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plain", action="store_true", help="no adaptation current")
     parser.add_argument("--starts", type=int, default=8, help="number of starts [1]")
     parser.add_argument("--steps", type=int, default=60, help="gradient steps [1]")

@@ -19,9 +19,7 @@ from jaxneuro.io import read_recording
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument("--threshold", type=float, default=-10.0, help="voltage of a spike [mV]")
     parser.add_argument("--starts", type=int, default=8, help="number of starts [1]")

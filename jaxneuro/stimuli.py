@@ -32,7 +32,7 @@ __all__ = [
 _EVERYWHERE = (-np.inf, np.inf)
 
 
-def _amplitude(doc: str = "Amplitude, in the unit of the model's input.") -> Any:
+def _amplitude(doc: str = "Amplitude.") -> Any:
     return param(unit="input", doc=doc)
 
 
@@ -175,8 +175,8 @@ class Pulses(AbstractStimulus):
 class Ramp(AbstractStimulus):
     """Line from `start` at `onset` to `stop` at `onset + duration`; 0 before and after."""
 
-    start: Array = _amplitude("Value at the onset, in the unit of the model's input.")
-    stop: Array = _amplitude("Value at the end, in the unit of the model's input.")
+    start: Array = _amplitude("Value at the onset.")
+    stop: Array = _amplitude("Value at the end.")
     onset: Array = _onset()
     duration: Array = param(100.0, unit="ms", bounds=(0, None), is_open=True, doc="From onset to end.")
 
@@ -198,7 +198,7 @@ class Sine(AbstractStimulus):
 
     amplitude: Array = _amplitude()
     frequency: Array = param(10.0, unit="Hz", bounds=(0, None), doc="Frequency.")
-    offset: Array = param(0.0, unit="input", doc="Mean value, in the unit of the model's input.")
+    offset: Array = param(0.0, unit="input", doc="Mean value.")
     phase: Array = param(0.0, unit="1", doc="Phase at the onset [rad].")
     onset: Array = _onset()
     duration: Array = _duration()
@@ -259,7 +259,7 @@ class Sampled(AbstractStimulus):
     >>> Sampled(jnp.array([0.0, 0.1, 0.1, 0.0]), dt=0.05)
     """
 
-    values: Array = param(unit="input", doc="Samples, in the unit of the model's input.")
+    values: Array = param(unit="input", doc="Samples.")
     dt: Array = param(unit="ms", bounds=(0, None), is_open=True, doc="Sampling interval.")
     onset: Array = _onset()
 
@@ -293,8 +293,8 @@ class OrnsteinUhlenbeck(AbstractStimulus):
     References: Uhlenbeck & Ornstein (1930), Phys Rev 36:823. doi:10.1103/PhysRev.36.823
     """
 
-    mean: Array = param(unit="input", doc="Mean, in the unit of the model's input.")
-    sigma: Array = param(unit="input", bounds=(0, None), doc="Standard deviation, in the unit of the model's input.")
+    mean: Array = param(unit="input", doc="Mean.")
+    sigma: Array = param(unit="input", bounds=(0, None), doc="Standard deviation.")
     path: Float[Array, " n"]
     dt: float = eqx.field(static=True)
 

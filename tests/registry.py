@@ -18,6 +18,9 @@ import jaxneuro.solvers
 import jaxneuro.stimuli
 import jaxneuro.synapses
 from jaxneuro.channels import AbstractGatedChannel, HHPotassium, HHSodium, Leak
+from jaxneuro.fitters import FICurve, FILoss, SpikeTimeLoss, SpikeTimes, TraceLoss, VoltageTrace
+from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._transforms import AbstractTransform, Above, Below, Between, BetweenPositive, Unbounded
 from jaxneuro.models import (
     LIF,
     AbstractModel,
@@ -161,9 +164,7 @@ STIMULI: dict[str, Callable[[], StimulusCase]] = {
     "Sine": lambda: StimulusCase(Sine(1.2, 80.0, 0.3, 0.4, 1.7, 6.6), (0.0, 10.0)),
     "Chirp": lambda: StimulusCase(Chirp(1.2, 10.0, 200.0, 0.9, 8.3), (0.0, 10.0)),
     "Sampled": lambda: StimulusCase(Sampled(_SAMPLES, dt=1.5, onset=0.5), (0.5, 9.5)),
-    "OrnsteinUhlenbeck": lambda: StimulusCase(
-        OrnsteinUhlenbeck(0.3, 0.8, tau=2.0, t1=10.0, dt=0.1), (0.0, 10.0)
-    ),
+    "OrnsteinUhlenbeck": lambda: StimulusCase(OrnsteinUhlenbeck(0.3, 0.8, tau=2.0, t1=10.0, dt=0.1), (0.0, 10.0)),
     "Sum": lambda: StimulusCase(Step(2.0, 1.3, 4.2) + Sine(0.5, 50.0, onset=2.2), (0.0, 10.0)),
 }
 
@@ -205,3 +206,50 @@ def all_subjects() -> dict[str, Callable[[], eqx.Module]]:
         for group in groups
         for name, make in group.items()
     }
+
+
+class LossCase(NamedTuple):
+    """A loss, its target, and a model that misses it, with parameters that move the loss."""
+
+    loss: AbstractLoss
+    target: Any
+    model: AbstractModel
+    solver: AbstractSolver
+    values: dict[str, float]
+
+
+def _trace_case(loss: AbstractLoss) -> LossCase:
+    cell = Membrane(channels={"leak": Leak(g_max=0.2, E_rev=-65.0)})
+    target = VoltageTrace(0.1, -65.0 + 2.0 * np.sin(np.arange(60)), Step(1.0, 1.0))
+    return LossCase(loss, target, cell, FixedStep(0.1), {"leak.g_max": 0.2, "C_m": 1.1})
+
+
+def _fi_case() -> LossCase:
+    # one current without spikes in both, one in the data alone, one in the model alone, one in both
+    current = [0.05, 0.19, 0.3, 0.45]
+    target = FICurve(current, [0.0, 10.0, 0.0, 40.0], duration=100.0)
+    return LossCase(FILoss(), target, LIF(), ExactSpikes(1.0), {"V_th": -50.2, "tau_m": 21.0})
+
+
+def _spike_case(n: int) -> LossCase:
+    # the model fires three times in 80 ms: n = 2 leaves one too many, n = 4 one too few
+    times = np.linspace(20.0, 70.0, n)
+    target = SpikeTimes(times, Step(0.3, 5.0), t1=80.0, surplus=4)
+    return LossCase(SpikeTimeLoss(), target, LIF(), ExactSpikes(0.5), {"V_th": -50.2, "tau_m": 21.0})
+
+
+LOSSES: dict[str, Callable[[], LossCase]] = {
+    "TraceLoss": lambda: _trace_case(TraceLoss()),
+    "TraceLoss-huber": lambda: _trace_case(TraceLoss(huber=1.0)),
+    "FILoss": _fi_case,
+    "SpikeTimeLoss-surplus": lambda: _spike_case(2),
+    "SpikeTimeLoss-missing": lambda: _spike_case(4),
+}
+
+TRANSFORMS: dict[str, Callable[[], AbstractTransform]] = {
+    "Between": lambda: Between(-3.0, 2.0),
+    "BetweenPositive": lambda: BetweenPositive(0.1, 25.0),
+    "Above": lambda: Above(-1.0, 4.0),
+    "Below": lambda: Below(7.0, 0.5),
+    "Unbounded": lambda: Unbounded(-65.0, 10.0),
+}

@@ -155,7 +155,10 @@ BAD = {
     "truncated ABF": (("info", "cut.abf"), "cut.abf"),
     "bounds the wrong way round": (("fit", "good.csv", "--free", "V_th=-40:-60"), "low < high"),
     "bounds without numbers": (("fit", "good.csv", "--free", "V_th=1"), "NAME=LOW:HIGH"),
-    "model and target do not match": (("fit", "good.csv", "--model", "hh", "--target", "fi"), "--model lif --target fi"),
+    "model and target do not match": (
+        ("fit", "good.csv", "--model", "hh", "--target", "fi"),
+        "--model lif --target fi",
+    ),
 }
 
 

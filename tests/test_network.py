@@ -26,7 +26,10 @@ def test_network_without_weight_is_its_cells_alone():
 
 def test_network_spike_times_converge_at_second_order():
     """The sharing of arrivals between grid points keeps the mean arrival time, so halving dt quarters the error."""
-    last = [float(jn.simulate(ring(), DRIVE, t1=40.0, solver=jn.ExactSpikes(dt)).spikes[1, 1]) for dt in (0.4, 0.2, 0.1, 0.0125)]
+    last = [
+        float(jn.simulate(ring(), DRIVE, t1=40.0, solver=jn.ExactSpikes(dt)).spikes[1, 1])
+        for dt in (0.4, 0.2, 0.1, 0.0125)
+    ]
     errors = np.abs(np.array(last[:3]) - last[3])
     assert errors[2] < 2e-3
     order = np.polyfit(np.log([0.4, 0.2, 0.1]), np.log(errors), 1)[0]
@@ -42,7 +45,7 @@ def test_network_psp_arrives_after_the_delay():
     V, ts = np.asarray(solution.voltage[:, 1]), np.asarray(solution.ts)
     assert np.all(V[ts < arrival - 0.1] == -70.0)
     late = (ts > arrival + 0.2) & (ts < arrival + 6.0)
-    # weak limit: V - E_L = R g (E - E_L) tau_s/(tau_s - tau_m) (e^{-t/tau_s} - e^{-t/tau_m}); R g = 0.01 bounds its error
+    # weak limit: V - E_L = R g (E - E_L) tau_s/(tau_s - tau_m) (e^{-t/tau_s} - e^{-t/tau_m}); its error is of order R g
     t, tau_s, tau_m = ts[late] - arrival, 2.0, 20.0
     psp = 100.0 * 1e-4 * 70.0 * tau_s / (tau_s - tau_m) * (np.exp(-t / tau_s) - np.exp(-t / tau_m))
     np.testing.assert_allclose(V[late] + 70.0, psp, rtol=0.02)
@@ -68,7 +71,9 @@ def test_network_of_membranes_equals_membrane_alone():
 
 
 def test_network_sweeps_like_any_model():
-    swept = jn.sweep(ring(), DRIVE, jn.product({"weight": [0.0, 1.0]}), t1=40.0, keep=("spike_count", "V_max"), progress=False)
+    swept = jn.sweep(
+        ring(), DRIVE, jn.product({"weight": [0.0, 1.0]}), t1=40.0, keep=("spike_count", "V_max"), progress=False
+    )
     assert swept.spike_count.dims == ("weight", "cell")
     alone = jn.simulate(ring(), DRIVE, t1=40.0)
     np.testing.assert_array_equal(swept.spike_count[1], jnp.isfinite(alone.spikes).sum(1))

@@ -34,9 +34,9 @@ from jaxneuro.solvers._steppers import ModelTerm
 SWING = Sine(amplitude=4.0, frequency=60.0, offset=9.0, phase=0.4)
 
 DIFFRAX = {
-    "Heun": lambda: StepperCase(diffrax.Heun(), 2, (0.1, 0.05, 0.025)),
-    "Tsit5": lambda: StepperCase(diffrax.Tsit5(), 5, (0.5, 0.25, 0.125)),
-    "Kvaerno3": lambda: StepperCase(diffrax.Kvaerno3(), 3, (0.5, 0.25, 0.125)),
+    "Heun": lambda: StepperCase(diffrax.Heun(), 2, (0.05, 0.025)),
+    "Tsit5": lambda: StepperCase(diffrax.Tsit5(), 5, (0.25, 0.125)),
+    "Kvaerno3": lambda: StepperCase(diffrax.Kvaerno3(), 3, (0.25, 0.125)),
 }
 
 
@@ -91,22 +91,14 @@ def test_diffrax_solver_converges_at_its_order_in_fixed_steps(name):
     V = reference(model, y0, stimulus, np.linspace(0.0, 20.0, 11))
     assert V.min() < -1 and V.max() > 1.5
     errors = errors_by_step(case, model, y0, stimulus, V, 20.0)
-    # Tsit5's next term is as large as its own here
+    # Tsit5's own term is small here, so that the next one shows
     assert case.order - 0.4 < observed_order(case.dts, errors) < case.order + 1.2, errors
 
 
-@pytest.mark.parametrize(
-    "solver, order, kind",
-    [
-        (RK4(), 4, "ramp"),
-        (RK4(), 4, "sine"),
-        (diffrax.Kvaerno3(), 3, "sine"),
-        (ExponentialStrang(), 2, "sine"),
-    ],
-)
+@pytest.mark.parametrize("solver, order, kind", [(RK4(), 4, "ramp"), (ExponentialStrang(), 2, "sine")])
 def test_stepper_converges_at_its_order_on_a_passive_membrane(solver, order, kind):
     """The ramp begins and ends between two grid points: an order of 1 would betray a jump stepped over."""
-    stimulus, dts, errors = PASSIVE_INPUTS[kind], (0.5, 0.25, 0.125), []
+    stimulus, dts, errors = PASSIVE_INPUTS[kind], (0.25, 0.125), []
     for dt in dts:
         run = simulate(PASSIVE, stimulus, t1=10.0, dt_save=0.5, solver=FixedStep(dt, solver=solver))
         errors.append(np.abs(run.voltage - passive_voltage(PASSIVE, stimulus, run.ts)).max())
@@ -121,7 +113,7 @@ def test_exponential_stepper_is_exact_on_a_passive_membrane_under_a_step(stepper
     np.testing.assert_allclose(run.voltage, exact, rtol=1e-13)  # 20 steps of rounding
 
 
-@pytest.mark.parametrize("kind", PASSIVE_INPUTS)
+@pytest.mark.parametrize("kind", ["step", "sine"])
 def test_adaptive_reaches_its_tolerance_on_a_passive_membrane(kind):
     stimulus = PASSIVE_INPUTS[kind]
     run = simulate(PASSIVE, stimulus, t1=10.0, solver=Adaptive(rtol=1e-9, atol=1e-9))
@@ -132,18 +124,19 @@ def test_adaptive_reaches_its_tolerance_on_a_passive_membrane(kind):
 
 
 GRADIENT_SOLVERS = {
-    "ExponentialStrang": (FixedStep(0.5), 1e-11),
-    "ExponentialEuler": (FixedStep(0.5, solver=ExponentialEuler()), 1e-11),
-    "RK4": (FixedStep(0.05, solver=RK4()), 1e-8),  # (0.05 ms / 4.5 ms)^4
-    "Kvaerno3": (FixedStep(0.1, solver=diffrax.Kvaerno3()), 1e-5),
-    "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"), 1e-6),
+    "ExponentialStrang": (FixedStep(0.5), jax.jacfwd, 1e-11),
+    "ExponentialStrang-reverse": (FixedStep(0.5), jax.jacrev, 1e-11),
+    "ExponentialEuler": (FixedStep(0.5, solver=ExponentialEuler()), jax.jacrev, 1e-11),
+    "RK4": (FixedStep(0.05, solver=RK4()), jax.jacrev, 1e-8),  # (0.05 ms / 4.5 ms)^4
+    "Kvaerno3": (FixedStep(0.1, solver=diffrax.Kvaerno3()), jax.jacfwd, 1e-5),
+    "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"), jax.jacfwd, 1e-6),
 }
 
 
 @pytest.mark.parametrize("name", GRADIENT_SOLVERS)
 def test_solver_derivatives_equal_those_of_the_exact_solution(name):
     """In every parameter of membrane and step, times of onset and end included."""
-    solver, rtol = GRADIENT_SOLVERS[name]
+    solver, derivative, rtol = GRADIENT_SOLVERS[name]
     stimulus = PASSIVE_INPUTS["step"]
     pairs = [(k, path) for k, tree in enumerate((PASSIVE, stimulus)) for path in params(tree)]
     point = jnp.stack([get((PASSIVE, stimulus)[k], path) for k, path in pairs])
@@ -156,11 +149,8 @@ def test_solver_derivatives_equal_those_of_the_exact_solution(name):
         return simulate(*with_values(x), t1=10.0, dt_save=2.5, solver=solver).voltage
 
     exact = jax.jacfwd(lambda x: passive_voltage(*with_values(x), jnp.linspace(0, 10, 5)))(point)
-    modes = {"forward": jax.jacfwd} if name == "Adaptive" else {"forward": jax.jacfwd, "reverse": jax.jacrev}
-    for mode, derivative in modes.items():
-        found = derivative(simulated)(point)
-        error = np.abs(found - exact) / np.abs(exact).max(axis=0)
-        assert error.max() < rtol, mode
+    error = np.abs(derivative(simulated)(point) - exact) / np.abs(exact).max(axis=0)
+    assert error.max() < rtol
 
 
 def test_adaptive_reverse_mode_equals_the_exact_derivative():
@@ -194,7 +184,7 @@ def test_solver_moves_along_the_linearised_flow_near_a_fixed_point():
 
 FIRING = {
     "Adaptive": (SMOOTH_MODELS["FitzHughNagumo"], Adaptive()),
-    "FixedStep": (SMOOTH_MODELS["HodgkinHuxley"], FixedStep(0.025)),
+    "FixedStep": (SMOOTH_MODELS["FitzHughNagumo"], FixedStep(0.1)),
     "ExactSpikes": (SPIKING_MODELS["LIF"], ExactSpikes(0.1)),
 }
 
@@ -204,10 +194,9 @@ def test_solver_spikes_do_not_depend_on_the_saving_interval(name):
     make, solver = FIRING[name]
     case = make()
     model, i_app, t1 = case.model, case.i_app, case.t1
-    runs = [simulate(model, i_app, t1=t1, dt_save=dt, solver=solver) for dt in (0.1, 0.5, 2.0)]
+    runs = [simulate(model, i_app, t1=t1, dt_save=dt, solver=solver) for dt in (0.1, 0.5)]
     assert runs[0].spikes.size > 0
-    for run in runs[1:]:
-        np.testing.assert_allclose(run.spikes, runs[0].spikes, rtol=1e-13)
+    np.testing.assert_allclose(runs[1].spikes, runs[0].spikes, rtol=1e-13)
     common = np.isin(np.round(runs[0].ts, 9), np.round(runs[1].ts, 9))
     np.testing.assert_allclose(runs[1].voltage, runs[0].voltage[common], rtol=1e-12)
 
@@ -222,7 +211,7 @@ def test_solver_saves_start_end_and_every_interval(name):
     assert run.voltage[0] == model.init_state().V
 
 
-@pytest.mark.parametrize("name", FIRING)
+@pytest.mark.parametrize("name", ["FixedStep", "ExactSpikes"])
 def test_solver_depends_on_time_differences_alone(name):
     make, solver = FIRING[name]
     case = make()
@@ -230,22 +219,17 @@ def test_solver_depends_on_time_differences_alone(name):
         simulate(case.model, Step(case.i_app, start + 1.0), t0=start, t1=start + 6, solver=solver)
         for start in (0.0, 100.0)
     ]
-    # at t = 100 ms a time is rounded by 1e-14 ms, which a spike turns into 1e-12 mV;
-    # the adaptive controller's own choices differ a little too
-    rtol = 1e-6 if name == "Adaptive" else 1e-10
-    np.testing.assert_allclose(runs[1].voltage, runs[0].voltage, rtol=rtol, atol=1e-5)
+    # at t = 100 ms a time is rounded by 1e-14 ms
+    np.testing.assert_allclose(runs[1].voltage, runs[0].voltage, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["Adaptive", "FixedStep"])
-def test_solver_goes_on_from_a_saved_state(name):
-    make, solver = FIRING[name]
+def test_fixed_step_goes_on_from_a_saved_state():
+    make, solver = FIRING["FixedStep"]
     model, _, i_app, _ = make()
     whole = simulate(model, i_app, t1=6.0, dt_save=1.0, solver=solver)
     y0 = jax.tree.map(lambda leaf: leaf[2], whole.ys)
     rest = simulate(model, i_app, t0=2.0, t1=6.0, dt_save=1.0, y0=y0, solver=solver)
-    # fixed steps are the same steps; adaptive ones begin anew, within their tolerance
-    atol = 1e-11 if name == "FixedStep" else 2e-2
-    assert_close(rest.ys, jax.tree.map(lambda leaf: leaf[2:], whole.ys), atol=atol)
+    assert_close(rest.ys, jax.tree.map(lambda leaf: leaf[2:], whole.ys), atol=1e-13)
 
 
 def test_fixed_step_end_need_not_be_a_multiple_of_dt():
@@ -255,11 +239,10 @@ def test_fixed_step_end_need_not_be_a_multiple_of_dt():
 
 
 def test_fixed_step_default_suits_the_model():
-    membrane, other = SMOOTH_MODELS["HodgkinHuxley"](), SMOOTH_MODELS["FitzHughNagumo"]()
-    for (model, y, i_app, _), stepper in ((membrane, ExponentialStrang()), (other, RK4())):
+    for model, stepper in ((PASSIVE, ExponentialStrang()), (FitzHughNagumo(), RK4())):
         runs = [
-            simulate(model, i_app, t1=1.0, y0=y, solver=solver)
-            for solver in (FixedStep(0.025), FixedStep(0.025, solver=stepper))
+            simulate(model, 0.5, t1=1.0, solver=solver)
+            for solver in (FixedStep(0.1), FixedStep(0.1, solver=stepper))
         ]
         assert_close(runs[0].ys, runs[1].ys)
 
@@ -277,22 +260,20 @@ def test_fixed_step_keeps_the_root_finder_of_the_user():
     assert V_end(loose) != pytest.approx(float(V_end(tight)), rel=1e-7)
 
 
-@pytest.mark.parametrize("solver", [Adaptive(), FixedStep(0.025)])
-def test_solver_failure_of_a_lane_is_a_value_and_raises_alone(solver):
+@pytest.mark.parametrize("solver", [Adaptive(), FixedStep(0.1)])
+def test_solver_failure_of_a_lane_leaves_the_others_alone(solver):
     model = FitzHughNagumo()
     start = model.init_state()
 
-    def run(V0, throw=False):
-        y0 = start._replace(V=jnp.asarray(V0))
-        return simulate(model, 0.5, t1=2.0, y0=y0, solver=solver, throw=throw)
+    def run(V0):
+        return simulate(model, 0.5, t1=2.0, y0=start._replace(V=V0), solver=solver)
 
     batch = jax.vmap(run)(jnp.array([-1.0, jnp.inf, 0.5]))
-    is_good = batch.result == RESULTS.successful
-    np.testing.assert_array_equal(is_good, [True, False, True])
-    np.testing.assert_allclose(batch.voltage[2], run(0.5).voltage, rtol=1e-12)
-    assert run(jnp.inf).result != RESULTS.successful
+    np.testing.assert_array_equal(batch.result == RESULTS.successful, [True, False, True])
+    good = jax.vmap(run)(jnp.array([-1.0, 0.2, 0.5]))
+    np.testing.assert_array_equal(batch.voltage[0::2], good.voltage[0::2])
     with pytest.raises(RuntimeError, match=r"infinite or NaN|ran out of steps"):
-        run(jnp.inf, throw=True)
+        run(jnp.asarray(jnp.inf))
 
 
 def test_fixed_step_reports_a_blow_up():
@@ -312,9 +293,8 @@ def test_adaptive_reports_too_few_steps():
 
 
 def test_adaptive_counts_its_steps():
-    stats = simulate(PASSIVE, 1.0, t1=50.0).stats
-    assert stats["n_steps"] >= 100  # dtmax is 0.5 ms
-    assert simulate(PASSIVE, 1.0, t1=50.0, solver=Adaptive(dtmax=5.0)).stats["n_steps"] < 60
+    run = simulate(PASSIVE, 1.0, t1=50.0)
+    assert 100 <= run.stats["n_steps"] < 130  # dtmax is 0.5 ms
 
 
 @pytest.mark.parametrize(
@@ -368,15 +348,13 @@ def test_stepper_order_is_what_it_says(name):
     assert solver.order(None) == order
 
 
-@pytest.mark.parametrize("name", STEPPERS)
-def test_stepper_runs_inside_diffeqsolve(name, spike):
+@pytest.mark.parametrize("stepper", [RK4(), ExponentialStrang()])
+def test_stepper_runs_inside_diffeqsolve(stepper):
     """A stepper is a diffrax solver: both loops take the same steps."""
-    model, y0, _ = spike
-    solver = STEPPERS[name]().solver
-    ours = simulate(model, SWING, t1=1.0, dt_save=1.0, y0=y0, solver=FixedStep(0.02, solver=solver))
-    theirs = diffrax.diffeqsolve(ModelTerm(model), solver, 0.0, 1.0, 0.02, y0, args=SWING)
-    last = jax.tree.map(lambda leaf: leaf[-1], (ours.ys, theirs.ys))
-    assert_close(*last, rtol=1e-10)
+    y0, stimulus = PASSIVE.init_state(), PASSIVE_INPUTS["sine"]
+    ours = simulate(PASSIVE, stimulus, t1=5.0, dt_save=5.0, solver=FixedStep(0.25, solver=stepper))
+    theirs = diffrax.diffeqsolve(ModelTerm(PASSIVE), stepper, 0.0, 5.0, 0.25, y0, args=stimulus)
+    assert ours.voltage[-1] == pytest.approx(float(theirs.ys.V[-1]), rel=1e-12)
 
 
 def test_solver_second_derivative_in_both_orders():

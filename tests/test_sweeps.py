@@ -22,9 +22,7 @@ def test_sweep_equals_loop_of_simulations():
     swept = run(grid, keep=("spike_count", "spike_times", "first_spike", "V_end"), chunk_size=4)
     for tau in swept.tau_m.values:
         for amplitude in swept["stimulus.amplitude"].values:
-            alone = jn.simulate(
-                jn.LIF(b_w=0.05, tau_m=tau), jn.Step(amplitude, 5.0, 80.0), t1=100.0, solver=SOLVER
-            )
+            alone = jn.simulate(jn.LIF(b_w=0.05, tau_m=tau), jn.Step(amplitude, 5.0, 80.0), t1=100.0, solver=SOLVER)
             point = swept.sel({"tau_m": tau, "stimulus.amplitude": amplitude})
             assert int(point.spike_count) == alone.spikes.size
             kept = point.spike_times.values[np.isfinite(point.spike_times.values)]
@@ -56,9 +54,7 @@ def test_sweep_marks_failed_lanes_and_goes_on():
     """RK4 at 0.1 ms explodes for a large sodium conductance; the lane beside it is as if alone."""
     solver = jn.FixedStep(0.1, solver=jn.RK4())
     grid = jn.zipped({"na.g_max": [20.0, 3000.0]})
-    swept = jn.sweep(
-        jn.HodgkinHuxley(), jn.Step(10.0, 1.0), grid, t1=8.0, solver=solver, keep="V_end", progress=False
-    )
+    swept = jn.sweep(jn.HodgkinHuxley(), jn.Step(10.0, 1.0), grid, t1=8.0, solver=solver, keep="V_end", progress=False)
     alone = jn.sweep(
         jn.HodgkinHuxley(),
         jn.Step(10.0, 1.0),

@@ -3,7 +3,6 @@
 Spike times are arrays padded with inf at the end, as `Solution.spike_times` holds them.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -22,6 +21,8 @@ from jaxneuro.stimuli import Step
 
 __all__ = [
     "FIResult",
+    "check_one_neuron",
+    "default_fi_solver",
     "fi_curve",
     "isi_rate",
     "mean_rate",
@@ -145,7 +146,7 @@ def fi_curve(
     - `duration`: length of the step, in which spikes are counted [ms].
     - `onset`: time of its beginning [ms]; the model starts at 0 ms in its initial state.
     - `solver`: FixedStep for smooth models, exact spikes for those that reset, if None.
-    - `max_spikes`: how many spikes of a run are kept; one per ms of it if None.
+    - `max_spikes`: how many spikes of a run are kept; if None, one per ms of it and at least 64.
 
     Every run goes on for half the duration after the window, with the current on, to find the next
     spike for `smooth_count`. Differentiable in the model's parameters and in `currents`.
@@ -156,10 +157,7 @@ def fi_curve(
     Array([ 0., 48., 98.], dtype=float64)
     """
     duration, onset = _checked_times(duration, onset)
-    if jax.eval_shape(lambda: model.voltage(model.init_state())).ndim:
-        raise ValueError(
-            f"Argument `model` must be one neuron, but is a {type(model).__name__} of several; give one of its cells."
-        )
+    check_one_neuron(model)
     currents = jnp.atleast_1d(jnp.asarray(currents, jnp.result_type(float)))
     if currents.ndim > 1 or (is_concrete(currents) and not np.all(np.isfinite(currents))):
         raise ValueError(
@@ -169,10 +167,17 @@ def fi_curve(
     if solver is None:
         solver = default_fi_solver(model)
     t1 = onset + (1 + _BEYOND) * duration
-    n_spikes = math.ceil(t1) if max_spikes is None else max_spikes
     # traced: as constants, XLA would sort the time grid at compile time, which takes seconds
     window = jnp.asarray([onset, duration], currents.dtype)
-    return _fi_curve(model, currents, window, solver, t1, n_spikes)
+    return _fi_curve(model, currents, window, solver, t1, max_spikes)
+
+
+def check_one_neuron(model: AbstractModel) -> None:
+    """Raise a ValueError for a network."""
+    if jax.eval_shape(lambda: model.voltage(model.init_state())).ndim:
+        raise ValueError(
+            f"Argument `model` must be one neuron, but is a {type(model).__name__} of several; give one of its cells."
+        )
 
 
 def default_fi_solver(model: AbstractModel) -> AbstractSolver:
@@ -187,7 +192,7 @@ def _fi_curve(
     window: Float[Array, " 2"],
     solver: AbstractSolver,
     t1: float,
-    max_spikes: int,
+    max_spikes: int | None,
 ) -> FIResult:
     onset, duration = window
 

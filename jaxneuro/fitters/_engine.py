@@ -43,12 +43,17 @@ class Problem(eqx.Module):
         pairs = zip(self.names, self.transforms, u, strict=True)
         return {name: transform.forward(x) for name, transform, x in pairs}
 
-    def errors(self, u: Float[Array, " p"]) -> Array:
-        """Residuals, or the loss itself as a single number; NaN where the simulation fails."""
+    def outcome(self, u: Float[Array, " p"]) -> tuple[Any, Bool[Array, ""]]:
+        """What the loss returns, and whether the simulation went well."""
         model = params.replace(self.model, self.values(u))
         prediction = self.target.predict(model, self.solver)
         has_worked = jnp.all(prediction.result == RESULTS.successful)
-        return jnp.where(has_worked, self.loss(prediction, self.target), jnp.nan)
+        return self.loss(prediction, self.target), has_worked
+
+    def errors(self, u: Float[Array, " p"]) -> Array:
+        """Residuals, or the loss itself as a single number; NaN where the simulation fails."""
+        errors, has_worked = self.outcome(u)
+        return jnp.where(has_worked, errors, jnp.nan)
 
 
 class Evaluation(NamedTuple):
@@ -72,7 +77,7 @@ class State(NamedTuple):
 
 def has_residuals(problem: Problem, u: Float[Array, " p"]) -> bool:
     """Whether the loss gives residuals; a TypeError if it gives neither them nor a number."""
-    shape = eqx.filter_eval_shape(lambda problem, u: problem.errors(u), problem, u)
+    shape = eqx.filter_eval_shape(lambda problem, u: problem.outcome(u)[0], problem, u)
     if not isinstance(shape, jax.ShapeDtypeStruct) or not jnp.issubdtype(shape.dtype, jnp.floating):
         raise TypeError(
             f"Argument `loss` must return a number or an array of residuals, but returns {shape}; "

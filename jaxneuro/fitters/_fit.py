@@ -1,5 +1,6 @@
 """`fit`: from a model, data and bounds to fitted parameters."""
 
+import dataclasses
 import functools
 import math
 import time
@@ -21,7 +22,7 @@ from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
-from jaxneuro.solvers import AbstractSolver
+from jaxneuro.solvers import AbstractSolver, Adaptive
 from jaxneuro.sweeps import sobol
 
 __all__ = ["fit"]
@@ -91,7 +92,8 @@ def fit(
     began = time.perf_counter()
     transforms = {name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()}
     u0 = _starts(model, transforms, bounds, start, n_starts, seed, key)
-    solver = target.solver_for(model) if solver is None else solver
+    solver = target.solver_for(model) if solver is None else _forward(solver)
+    target.check(model, solver)
     loss = default_loss(target) if loss is None else _check_callable(loss)
     problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
     is_polished = polish and has_residuals(problem, u0[0])
@@ -118,11 +120,13 @@ def _result(
             "the bounds in `free`, or use a solver with a smaller dt."
         )
     best = int(np.argmin(losses))
-    found, begun = problem.values(state.best_u[best]), problem.values(u0[best])
+    # a value on its bound may be beyond it by rounding, which the model would refuse
+    found, begun = (
+        {name: float(np.clip(value, *_limits(bounds[name]))) for name, value in problem.values(u).items()}
+        for u in (state.best_u[best], u0[best])
+    )
     infos = _infos(problem.model, bounds)
-    fitted = {
-        name: FittedParam(float(found[name]), infos[name].unit, float(begun[name]), *bounds[name]) for name in bounds
-    }
+    fitted = {name: FittedParam(found[name], infos[name].unit, begun[name], *bounds[name]) for name in bounds}
     return FitResult(
         model=params.replace(problem.model, found),
         target=problem.target,
@@ -146,7 +150,7 @@ def _run(
     progress: bool,
 ) -> tuple[State, np.ndarray, bool]:
     """All steps of the plan, chunk by chunk; the losses so far (step, start) after Ctrl-C."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     state = initial_state(optimizer, u0)
     history: list[np.ndarray] = []
@@ -173,6 +177,11 @@ def _chunks(plan: list[tuple[int, bool]], size: int) -> Iterator[tuple[int, bool
     for total, is_polishing in plan:
         for begun in range(0, total, size):
             yield min(size, total - begun), is_polishing
+
+
+def _forward(solver: AbstractSolver) -> AbstractSolver:
+    """The solver in the mode of differentiation that fits use."""
+    return dataclasses.replace(solver, gradient="forward") if isinstance(solver, Adaptive) else solver
 
 
 @functools.lru_cache(maxsize=32)
@@ -242,13 +251,18 @@ def _given_starts(
 
 
 def _check_start(name: str, values: np.ndarray, pair: Bounds) -> None:
-    low, high = (-np.inf if pair[0] is None else pair[0], np.inf if pair[1] is None else pair[1])
+    low, high = _limits(pair)
     is_out = ~((values >= low) & (values <= high))
     if is_out.any():
         raise ValueError(
             f"Argument `start` must lie within the bounds of {name!r}, {low:g} to {high:g}, but is "
             f"{values[is_out][0]:g}; move it or widen the bounds."
         )
+
+
+def _limits(pair: Bounds) -> tuple[float, float]:
+    low, high = pair
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def _infos(model: AbstractModel, names: Any) -> dict[str, ParamInfo]:

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import units
-from jaxneuro._simulate import simulate
+from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
-from jaxneuro.analysis.firing import FIResult, default_fi_solver, fi_curve
+from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
 from jaxneuro.models import LIF, AbstractModel, AbstractSpikingModel
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
-from jaxneuro.stimuli import AbstractStimulus, as_stimulus
+from jaxneuro.stimuli import AbstractStimulus, Step, as_stimulus
 
 __all__ = ["AbstractTarget", "FICurve", "SpikeTimes", "VoltageTrace"]
 
@@ -29,8 +29,12 @@ class AbstractTarget(eqx.Module):
         """The solver if the user names none."""
 
     @abc.abstractmethod
+    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
+        """Raise one sentence if model, solver and experiment do not suit each other."""
+
+    @abc.abstractmethod
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Any:
-        """The model's answer; ValueError if model, solver and experiment do not suit each other."""
+        """The model's answer: arrays, and their outcome in a field `result`."""
 
 
 class VoltageTrace(AbstractTarget):
@@ -75,6 +79,10 @@ class VoltageTrace(AbstractTarget):
         solver = default_fixed_solver(model)
         dt = self.dt / math.ceil(self.dt / solver.dt - 1e-9)
         return ExactSpikes(dt) if isinstance(model, AbstractSpikingModel) else FixedStep(dt)
+
+    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
+        check_one_neuron(model)
+        checked_run(model, self.stimulus, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
         return simulate(
@@ -163,6 +171,12 @@ class FICurve(AbstractTarget):
         # few different values, so that other data seldom compile again
         return ExactSpikes(next((dt for dt in (2.0, 1.0, 0.5, 0.2) if 20 * dt <= interval), 0.1))
 
+    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
+        check_one_neuron(model)
+        self.current_in(model.input_unit)
+        stimulus = Step(self.current[0])
+        checked_run(model, stimulus, t0=0.0, t1=self.duration, dt_save=None, solver=solver, max_spikes=None)
+
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> FIResult:
         current = self.current_in(model.input_unit)
         return fi_curve(model, current, duration=self.duration, solver=solver)
@@ -209,6 +223,10 @@ class SpikeTimes(AbstractTarget):
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of sweeps."""
         return default_fixed_solver(model)
+
+    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
+        check_one_neuron(model)
+        checked_run(model, self.stimulus, t0=0.0, t1=self.t1, dt_save=None, solver=solver, max_spikes=None)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
         return simulate(

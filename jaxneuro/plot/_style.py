@@ -1,7 +1,7 @@
 """The look of all figures, which never leaks into the user's own settings."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -49,9 +49,16 @@ _UNIT_SYMBOLS = {
 }
 
 
-def style() -> AbstractContextManager:
+@contextmanager
+def style() -> Iterator[None]:
     """A context in which matplotlib has jaxneuro's settings; on leaving it the user's are back."""
-    return mpl.rc_context(_SETTINGS)
+    # rc_context would also put `interactive` back, which a notebook's backend sets when it makes its first figure
+    before = {name: mpl.rcParams[name] for name in _SETTINGS}
+    mpl.rcParams.update(_SETTINGS)
+    try:
+        yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 def new_axes(height_ratios: Sequence[float] = (1.0,), *, size: tuple[float, float]) -> list[Axes]:

@@ -33,7 +33,8 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     saved = jnp.asarray(grid.save_indices(dt))
     # an edge outside the run becomes an empty step at its border; infinite ones must not carry inf * 0 gradients
     raw = stimulus.jump_ts.astype(regular.dtype)
-    jumps = jnp.clip(jnp.where(jnp.isfinite(raw), raw, regular[-1]), regular[0], regular[-1])
+    jumps = jnp.where(raw > regular[0], jnp.where(raw < regular[-1], raw, regular[-1]), regular[0])
+    jumps = _snapped(jumps, regular, dt)
     # merged by counting: jumps are few, and sorting a long grid in every lane of a sweep would cost more than its steps
     place = jnp.arange(jumps.size) + jnp.sum(regular[None, :] <= jumps[:, None], axis=1)
     k = jnp.arange(regular.size + jumps.size)
@@ -43,6 +44,15 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     edges = jnp.where(is_regular, regular[regular_index], jnp.sum(jnp.where(is_at, jumps[:, None], 0.0), axis=0))
     save_indices = saved + jnp.sum(jumps[:, None] < regular[saved][None, :], axis=0)
     return SplitGrid(edges, regular_index, is_regular, save_indices)
+
+
+def _snapped(jumps: Float[Array, " n_jump"], regular: Float[Array, " n"], dt: float) -> Float[Array, " n_jump"]:
+    """Jumps that rounding alone keeps off a grid point are put onto it: in so short a step no value can be told from
+    the one beyond the jump, and the derivative in the jump time would be lost."""
+    index = jnp.round((jumps - regular[0]) / dt).astype(int)
+    nearest = regular[jnp.clip(index, 0, regular.size - 1)]
+    is_near = jnp.abs(jumps - nearest) <= 4 * np.finfo(regular.dtype).eps * jnp.abs(nearest)
+    return jnp.where(is_near, nearest + (jumps - jax.lax.stop_gradient(jumps)), jumps)
 
 
 class InputWithin(eqx.Module):
@@ -58,8 +68,9 @@ class InputWithin(eqx.Module):
 
     def __call__(self, t: Float[Array, ""]) -> Any:
         left, right = jax.lax.stop_gradient((self.left, self.right))
-        few_ulp = 4 * np.finfo(left.dtype).eps * jnp.maximum(jnp.abs(left), jnp.abs(right))
-        # a step may be shorter than that, where a jump and a grid point differ by rounding
+        # more than what `_snapped` may have moved a jump by
+        few_ulp = 8 * np.finfo(left.dtype).eps * jnp.maximum(jnp.abs(left), jnp.abs(right))
+        # a step may be shorter than that, where two jumps differ by rounding
         margin = jnp.where(right > left, jnp.minimum(few_ulp, 0.25 * (right - left)), few_ulp)
         return self.stimulus(jnp.minimum(jnp.maximum(t, self.left + margin), self.right - margin))
 

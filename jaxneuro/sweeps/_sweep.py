@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from jaxneuro import params
 from jaxneuro._simulate import checked_run, simulate
@@ -153,7 +153,7 @@ def _dataset(
     import xarray as xr
 
     def attributes(info: ParamInfo) -> dict[str, str]:
-        return {"units": info.unit, "long_name": info.doc}
+        return {"units": info.unit, "long_name": info.doc.rstrip(".")}
 
     coordinates = {
         name: (name if grid.axes else "point", grid.axes.get(name, column), attributes(infos[name]))
@@ -163,14 +163,14 @@ def _dataset(
     for (name, measure), column in zip(measures.items(), columns, strict=True):
         extra = measure.extra_dims(name, column.ndim - 1)
         shaped = _padded(column, len(grid), np.nan).reshape(*grid.shape, *column.shape[1:])
-        variables[name] = ((*grid.dims, *extra), shaped, {"units": measure.unit, "long_name": measure.doc})
+        variables[name] = ((*grid.dims, *extra), shaped, {"units": measure.unit, "long_name": measure.doc.rstrip(".")})
         if "time" in extra:
-            coordinates["time"] = ("time", save_ts, {"units": "ms", "long_name": "Time."})
+            coordinates["time"] = ("time", save_ts, {"units": "ms", "long_name": "Time"})
     outcome = {int(np.asarray(item._value)): name for name, item in RESULTS._name_to_item.items()} | {
         _NOT_RUN: "not_run"
     }
     flags = {
-        "long_name": "How the simulation ended.",
+        "long_name": "How the simulation ended",
         "flag_values": [*outcome],
         "flag_meanings": " ".join(outcome.values()),
     }
