@@ -170,6 +170,12 @@ def _as_state(model: AbstractModel, y0: Any) -> Any:
             f"Argument `y0` must be a state like {type(model).__name__}.init_state(), but is {type(y0).__name__}; "
             "start from `model.init_state()` and replace its values."
         )
+    shapes, wanted = ([jnp.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (y0, expected))
+    if shapes != wanted:
+        raise ValueError(
+            f"Argument `y0` must have the shapes of {type(model).__name__}.init_state(), {wanted}, but has {shapes}; "
+            "use jax.vmap for several starts."
+        )
     return jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), y0, expected)
 
 

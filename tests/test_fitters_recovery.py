@@ -37,14 +37,16 @@ def test_fit_recovers_hodgkin_huxley_conductances(clean_trace, seed):
 
 def test_fit_recovers_lif_from_its_own_f_i_curve():
     true = params.replace(LIF(), ADAPTING)
-    currents = jnp.linspace(0.1, 0.8, 15)
-    rates = fi_curve(true, currents, duration=500.0).rate
+    currents = jnp.array([0.15, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7])
+    curve = fi_curve(true, currents, duration=300.0)
+    # counts leave V_th open by a mV; with exact rates the search alone limits the result
+    rates = jnp.where(curve.rate > 0, curve.smooth_rate, 0.0)
     free = {"V_th": (-55.0, -40.0), "t_ref": (1.0, 10.0), "b_w": (0.005, 0.3), "tau_w": (20.0, 500.0)}
-    result = fit(LIF(), FICurve(currents, rates), free=free, steps=60, progress=False)
-    # a count tells the rate to within 2 Hz, and the fit must be within the counts
-    assert result.to_dict()["fi"]["rms_hz"] < 1.0
-    assert result.params["V_th"].value == pytest.approx(-48.0, abs=0.5)
-    assert result.params["b_w"].value == pytest.approx(0.04, rel=0.25)
+    target = FICurve(currents, rates, duration=300.0)
+    assert target.in_bin == 0.0
+    result = fit(LIF(), target, free=free, steps=60, progress=False)
+    for name, value in ADAPTING.items():
+        assert result.params[name].value == pytest.approx(value, rel=1e-2), result.table(ADAPTING)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -4,8 +4,10 @@ from jaxneuro.fitters._fit import fit as fit
 from jaxneuro.fitters._losses import FILoss as FILoss
 from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
+from jaxneuro.fitters._recording import fi_problem as fi_problem
 from jaxneuro.fitters._recording import fit_fi_table as fit_fi_table
 from jaxneuro.fitters._recording import fit_recording_fi as fit_recording_fi
+from jaxneuro.fitters._recording import measured_lif as measured_lif
 from jaxneuro.fitters._result import FitRecord as FitRecord
 from jaxneuro.fitters._result import FitResult as FitResult
 from jaxneuro.fitters._result import FittedParam as FittedParam
@@ -26,8 +28,10 @@ __all__ = [
     "SpikeTimes",
     "TraceLoss",
     "VoltageTrace",
+    "fi_problem",
     "fit",
     "fit_fi_table",
     "fit_recording_fi",
     "load",
+    "measured_lif",
 ]

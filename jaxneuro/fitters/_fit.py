@@ -28,7 +28,8 @@ from jaxneuro.sweeps import sobol
 __all__ = ["fit"]
 
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
-_MAX_POLISH = 30
+# Share of Levenberg-Marquardt steps: the gradient steps find the valley, and do not follow it to its end.
+_POLISH = 0.6
 _SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
 
 Bounds = tuple[float | None, float | None]
@@ -60,10 +61,11 @@ def fit(
       are searched on a logarithmic scale.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
     - `n_starts`: how many starts run side by side; the best one counts.
-    - `steps`: steps of the optimiser.
+    - `steps`: steps in all.
     - `optimizer`: any optax optimiser that asks for gradients only; None for Adam whose learning
       rate falls from 0.1 to 0 as a cosine.
-    - `polish`: end with up to 30 Levenberg-Marquardt steps (not for a loss that is one number).
+    - `polish`: the last 60 % of the steps are Levenberg-Marquardt ones, and end early when nothing is gained any more
+      (not for a loss that is one number).
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts
       the first one at the model's own values; a dict name -> value puts the first one there, or, if
       the values are arrays of shape (n_starts,), all of them. Parameters missing in it are random.
@@ -96,9 +98,9 @@ def fit(
     target.check(model, solver)
     loss = default_loss(target) if loss is None else _check_callable(loss)
     problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
-    is_polished = polish and has_residuals(problem, u0[0])
-    optimizer = _default_optimizer(steps) if optimizer is None else _check_optimizer(optimizer)
-    plan = [(steps, False), (_MAX_POLISH * is_polished, True)]
+    n_polish = round(_POLISH * steps) if polish and has_residuals(problem, u0[0]) else 0
+    optimizer = _default_optimizer(steps - n_polish) if optimizer is None else _check_optimizer(optimizer)
+    plan = [(steps - n_polish, False), (n_polish, True)]
     state, history, is_interrupted = _run(problem, optimizer, u0, plan, progress)
     seconds = time.perf_counter() - began
     return _result(problem, bounds, u0, state, history, is_interrupted, seconds)

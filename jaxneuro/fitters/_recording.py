@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxneuro import params
 from jaxneuro.analysis.recordings import FITable, fi_table, passive_properties
 from jaxneuro.datasets import CellFI
 from jaxneuro.fitters._fit import Bounds, fit
@@ -10,7 +11,7 @@ from jaxneuro.fitters._targets import FICurve
 from jaxneuro.models import LIF
 from jaxneuro.recording import Recording
 
-__all__ = ["fit_fi_table", "fit_recording_fi"]
+__all__ = ["fi_problem", "fit_fi_table", "fit_recording_fi", "measured_lif"]
 
 _T_REF = (0.5, 5.0)  # ms; a refractory period that does the work of adaptation would be longer
 _TAU_W = (10.0, 1000.0)  # ms
@@ -44,17 +45,8 @@ def fit_recording_fi(
             f'Argument `model` must be "lif" for the f-I curve of a recording, but is {model!r}; '
             "membranes take a current density, which needs the cell's area."
         )
-    passive = passive_properties(recording)
-    return fit_fi_table(
-        fi_table(recording, threshold),
-        E_L=passive.E_L,
-        R_m=passive.R_m,
-        tau_m=passive.tau_m,
-        n_starts=n_starts,
-        steps=steps,
-        seed=seed,
-        progress=progress,
-    )
+    cell, target, free = fi_problem(fi_table(recording, threshold), measured_lif(recording, LIF()))
+    return fit(cell, target, free=free, n_starts=n_starts, steps=steps, seed=seed, progress=progress)
 
 
 def fit_fi_table(
@@ -73,7 +65,16 @@ def fit_fi_table(
     **Arguments:** `table`, from `analysis.recordings.fi_table` or `datasets.cell_0018_fi`; `E_L` [mV], `R_m` [MOhm] and
     `tau_m` [ms], which stay as they are; the rest as in `fit`.
     """
-    V_th, V_reset = _voltage_bounds(table, E_L, R_m)
+    model, target, free = fi_problem(table, LIF(E_L=E_L, R_m=R_m, tau_m=tau_m))
+    return fit(model, target, free=free, n_starts=n_starts, steps=steps, seed=seed, progress=progress)
+
+
+def fi_problem(table: FITable, model: LIF) -> tuple[LIF, FICurve, dict[str, Bounds]]:
+    """Model, target and free parameters of a fit to an f-I curve; E_L, R_m and tau_m are the model's.
+
+    V_th and V_reset start and stay where the silent and the firing currents of the curve put them.
+    """
+    V_th, V_reset = _voltage_bounds(table, float(model.E_L), float(model.R_m))
     largest = 1e-3 * float(np.max(table.current))  # nA
     free = {
         "V_th": V_th,
@@ -82,9 +83,15 @@ def fit_fi_table(
         "b_w": (2e-3 * largest, largest),
         "tau_w": _TAU_W,
     }
-    model = LIF(tau_m=tau_m, R_m=R_m, E_L=E_L, V_th=V_th[1], V_reset=V_reset[0])
-    target = FICurve(table.current, table.rate, duration=table.duration, unit="pA")
-    return fit(model, target, free=free, n_starts=n_starts, steps=steps, seed=seed, progress=progress)
+    model = params.replace(model, {"V_th": V_th[1], "V_reset": V_reset[0]})
+    return model, FICurve(table.current, table.rate, duration=table.duration, unit="pA"), free
+
+
+def measured_lif(recording: Recording, model: LIF) -> LIF:
+    """The model with the recording's resting potential, input resistance and time constant."""
+    cell = passive_properties(recording)
+    values = {"E_L": cell.E_L, "R_m": cell.R_m, "tau_m": cell.tau_m}
+    return params.replace(model, values)
 
 
 def _voltage_bounds(table: FITable | CellFI, E_L: float, R_m: float) -> tuple[Bounds, Bounds]:

@@ -162,14 +162,14 @@ class FICurve(AbstractTarget):
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of `fi_curve`; for LIF with the longest steps that the data allow.
 
-        Twenty steps in the shortest mean interval: a start may fire ten times too fast before two
-        spikes fall into one step.
+        Ten steps in the shortest mean interval: a start may fire ten times too fast before two spikes
+        fall into one step, which would stop it.
         """
         if not isinstance(model, LIF):
             return default_fi_solver(model)
         interval = 1e3 / float(np.max(self.rate))
         # few different values, so that other data seldom compile again
-        return ExactSpikes(next((dt for dt in (2.0, 1.0, 0.5, 0.2) if 20 * dt <= interval), 0.1))
+        return ExactSpikes(next((dt for dt in (2.0, 1.0, 0.5, 0.2) if 10 * dt <= interval), 0.1))
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         check_one_neuron(model)
