@@ -21,7 +21,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plain", action="store_true", help="no adaptation current")
     parser.add_argument("--starts", type=int, default=8, help="number of starts [1]")
-    parser.add_argument("--steps", type=int, default=60, help="gradient steps [1]")
+    parser.add_argument("--steps", type=int, default=100, help="steps of the search [1]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the starts [1]")
     parser.add_argument("--out", type=Path, default=Path("fit-lif-fi"), help="output folder")
     parser.add_argument("--quick", action="store_true", help="fewer starts and steps")

@@ -23,7 +23,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument("--threshold", type=float, default=-10.0, help="voltage of a spike [mV]")
     parser.add_argument("--starts", type=int, default=8, help="number of starts [1]")
-    parser.add_argument("--steps", type=int, default=60, help="gradient steps [1]")
+    parser.add_argument("--steps", type=int, default=100, help="steps of the search [1]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the starts [1]")
     parser.add_argument("--out", type=Path, default=Path("fit-lif-recording"), help="output folder")
     parser.add_argument("--quick", action="store_true", help="fewer starts and steps")

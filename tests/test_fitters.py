@@ -35,7 +35,7 @@ def charging(amplitude: float = 1.0, noise: float = 0.0) -> VoltageTrace:
 
 def quick(target=None, **options) -> FitResult:
     """A fit of the passive cell, silent and short unless told otherwise."""
-    options = {"free": FREE, "n_starts": 3, "steps": 10, "progress": False} | options
+    options = {"free": FREE, "n_starts": 3, "steps": 30, "progress": False} | options
     return fit(cell(), charging() if target is None else target, **options)
 
 
@@ -166,7 +166,7 @@ def test_fit_of_noisy_data_ends_at_the_noise():
 @pytest.mark.parametrize("free", [{"leak.g_max": (0.0, None)}, {"leak.E_rev": (None, None)}])
 def test_fit_with_open_bounds(free):
     start = params.replace(cell(**TRUE), {"leak.g_max": 0.3} if "leak.g_max" in free else {"leak.E_rev": -62.0})
-    fitted = fit(start, charging(), free=free, n_starts=2, steps=10, progress=False).params
+    fitted = fit(start, charging(), free=free, n_starts=2, steps=30, progress=False).params
     expected = {"leak.g_max": 0.2, "leak.E_rev": -70.0}
     assert all(fitted[name].value == pytest.approx(expected[name], rel=1e-8) for name in free)
     if "leak.g_max" in free:
@@ -185,7 +185,7 @@ def test_fit_minimises_a_loss_of_the_user():
 
 
 def test_fit_takes_any_optimiser_and_solver():
-    plain = quick(optimizer=optax.sgd(1e-3), polish=False, solver=Adaptive())
+    plain = quick(optimizer=optax.sgd(1e-3), polish=False, solver=Adaptive(), steps=10)
     assert len(plain.history) == 10
     assert np.all(np.diff(plain.history, axis=0) <= 0)  # small steps downhill
 
@@ -246,7 +246,7 @@ def test_fit_second_call_does_not_compile(result):
             charging(amplitude=0.7, noise=0.1),
             free=shifted,
             n_starts=3,
-            steps=10,
+            steps=30,
             progress=False,
             start={"C_m": 1.1},
         )

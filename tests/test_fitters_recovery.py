@@ -44,7 +44,7 @@ def test_fit_recovers_lif_from_its_own_f_i_curve():
     free = {"V_th": (-55.0, -40.0), "t_ref": (1.0, 10.0), "b_w": (0.005, 0.3), "tau_w": (20.0, 500.0)}
     target = FICurve(currents, rates, duration=300.0)
     assert target.in_bin == 0.0
-    result = fit(LIF(), target, free=free, steps=60, progress=False)
+    result = fit(LIF(), target, free=free, progress=False)
     for name, value in ADAPTING.items():
         assert result.params[name].value == pytest.approx(value, rel=1e-2), result.table(ADAPTING)
 

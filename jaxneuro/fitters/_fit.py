@@ -98,7 +98,7 @@ def fit(
     target.check(model, solver)
     loss = default_loss(target) if loss is None else _check_callable(loss)
     problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
-    n_polish = round(_POLISH * steps) if polish and has_residuals(problem, u0[0]) else 0
+    n_polish = int(_POLISH * steps) if polish and has_residuals(problem, u0[0]) else 0
     optimizer = _default_optimizer(steps - n_polish) if optimizer is None else _check_optimizer(optimizer)
     plan = [(steps - n_polish, False), (n_polish, True)]
     state, history, is_interrupted = _run(problem, optimizer, u0, plan, progress)

@@ -23,7 +23,7 @@ def fit_recording_fi(
     model: str = "lif",
     threshold: float = -10.0,
     n_starts: int = 8,
-    steps: int = 60,
+    steps: int = 100,
     seed: int = 0,
     progress: bool = True,
 ) -> FitResult:
@@ -56,7 +56,7 @@ def fit_fi_table(
     R_m: float,
     tau_m: float,
     n_starts: int = 8,
-    steps: int = 60,
+    steps: int = 100,
     seed: int = 0,
     progress: bool = True,
 ) -> FitResult:
