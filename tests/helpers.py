@@ -43,9 +43,7 @@ def cast(tree: Any, dtype: Any) -> Any:
     return jax.tree.map(convert, tree)
 
 
-def finite_differences(
-    f: Callable, x: np.ndarray, *, step: float | None = None, side: int = 0
-) -> np.ndarray:
+def finite_differences(f: Callable, x: np.ndarray, *, step: float | None = None, side: int = 0) -> np.ndarray:
     """Jacobian (n_out, n) of f at a vector x by Richardson's extrapolation of two differences.
 
     Steps are `step` times max(|x_i|, 1), eps^(1/3) unless given: rounding then costs about
@@ -63,10 +61,7 @@ def finite_differences(
 
     # the error of a central difference is even in h, that of a one-sided one begins with h
     weight = 4 if side == 0 else 2
-    columns = [
-        (weight * difference(i, scale[i] / 2) - difference(i, scale[i])) / (weight - 1)
-        for i in range(x.size)
-    ]
+    columns = [(weight * difference(i, scale[i] / 2) - difference(i, scale[i])) / (weight - 1) for i in range(x.size)]
     return np.stack(columns, axis=-1)
 
 
@@ -103,7 +98,9 @@ def assert_derivatives_agree(
     if len(jacobians) == 2:
         forward, reverse = jacobians.values()
         largest = np.max(np.abs(forward), axis=1, keepdims=True)
-        np.testing.assert_array_less(np.abs(forward - reverse), np.broadcast_to(1e5 * eps(flat) * largest + 1e-300, forward.shape))
+        np.testing.assert_array_less(
+            np.abs(forward - reverse), np.broadcast_to(1e5 * eps(flat) * largest + 1e-300, forward.shape)
+        )
 
 
 @contextlib.contextmanager

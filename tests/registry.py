@@ -20,7 +20,7 @@ import jaxneuro.synapses
 from jaxneuro.channels import AbstractGatedChannel, HHPotassium, HHSodium, Leak
 from jaxneuro.fitters import FICurve, FILoss, SpikeTimeLoss, SpikeTimes, TraceLoss, VoltageTrace
 from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._transforms import AbstractTransform, Above, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
 from jaxneuro.models import (
     LIF,
     AbstractModel,
@@ -50,7 +50,6 @@ from jaxneuro.stimuli import (
     Sampled,
     Sine,
     Step,
-    Sum,
 )
 from jaxneuro.synapses import AMPA, NMDA, AbstractSynapse
 

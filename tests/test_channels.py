@@ -115,8 +115,7 @@ def test_channel_on_a_cable_equals_a_loop_over_points(name):
     gates = halfway_gates(channel, V)
     together = (rates(channel, V), currents(channel, V, gates))
     points = [
-        (rates(channel, v), currents(channel, v, jax.tree.map(lambda x, k=k: x[k], gates)))
-        for k, v in enumerate(V)
+        (rates(channel, v), currents(channel, v, jax.tree.map(lambda x, k=k: x[k], gates))) for k, v in enumerate(V)
     ]
     assert_close(together, jax.tree.map(lambda *leaves: jnp.stack(leaves), *points), rtol=1e-14)
 

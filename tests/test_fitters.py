@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from helpers import assert_derivatives_agree, compilations
+from refusals import refused
 from registry import LOSSES, TRANSFORMS
 
 from jaxneuro import Adaptive, FixedStep, HodgkinHuxley, Leak, Membrane, Step, params, simulate
@@ -220,7 +221,7 @@ def test_fit_drops_and_counts_what_is_not_finite():
     assert np.all(np.isnan(result.history[:, 0]))
     assert result.loss < 1e-20 and result.params["leak.g_max"].value == pytest.approx(0.2)
     assert json.dumps(result.to_dict(), allow_nan=False)
-    with pytest.raises(RuntimeError, match=r"none of its 1 starts has one; narrow"):
+    with refused(r"none of its 1 starts has one; narrow", RuntimeError):
         quick(loss=broken, start={"leak.g_max": 1.5}, n_starts=1)
 
 
@@ -342,5 +343,10 @@ def test_result_predicts_the_data_and_other_stimuli(result):
     np.testing.assert_allclose(result.predict().voltage, result.target.voltage, atol=1e-8)
     other = result.predict(Step(2.0, onset=1.0), t1=5.0)
     assert other.ts[-1] == 5.0
-    with pytest.raises(ValueError, match="`t1` must be given"):
+    with refused(r"`t1` must be given with a stimulus, but is None; "):
         result.predict(Step(2.0))
+
+
+def test_result_compare_unknown_name_is_refused(result):
+    with refused(r"`true` must name fitted parameters, but has 'tau_m'; choose from leak\.g_max, C_m\."):
+        result.table({"tau_m": 20.0})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from refusals import refused
 
-from jaxneuro import LIF, ExactSpikes, FixedStep, HodgkinHuxley, Sampled, Step
+from jaxneuro import ExactSpikes, FixedStep, HodgkinHuxley, Sampled, Step
 from jaxneuro.fitters import FICurve, SpikeTimes, TraceLoss, VoltageTrace, fit, fit_fi_table, fit_recording_fi, load
 
 V = np.linspace(-65.0, -60.0, 11)
@@ -184,10 +184,3 @@ def test_load_bad_files_are_refused(tmp_path):
         path.write_text(text)
         with refused(r"must hold a fit saved by FitResult\.save, but does not \(\w+\); "):
             load(path)
-
-
-def test_result_compare_unknown_name_is_refused():
-    target = FICurve([0.1, 0.3], [0.0, 40.0], duration=100.0)
-    result = fit(LIF(), target, free={"V_th": (-55.0, -45.0)}, n_starts=1, steps=1, polish=False, progress=False)
-    with refused(r"`true` must name fitted parameters, but has 'tau_m'; choose from V_th\."):
-        result.table({"tau_m": 20.0})

@@ -25,9 +25,7 @@ I_APP = 0.35
 
 def spikes(model, stimulus, dt, *, t1=60.0, n=64, y0=None):
     """First n spikes [ms], padded with inf; the shape does not depend on how many there are."""
-    run = simulate(
-        model, stimulus, t1=t1, dt_save=dt, solver=ExactSpikes(dt), max_spikes=n, y0=y0, throw=False
-    )
+    run = simulate(model, stimulus, t1=t1, dt_save=dt, solver=ExactSpikes(dt), max_spikes=n, y0=y0, throw=False)
     return run.spike_times
 
 
@@ -116,9 +114,7 @@ ADAPTIVE_MODELS = {
     "fast and strong": LIF(b_w=0.4, tau_w=7.0, t_ref=1.1),
     "facilitation": LIF(b_w=-0.01, tau_w=30.0, t_ref=2.7),
 }
-adapting_spikes = jax.jit(
-    lambda model, i, y0, dt: spikes(model, Constant(i), dt, y0=y0), static_argnums=3
-)
+adapting_spikes = jax.jit(lambda model, i, y0, dt: spikes(model, Constant(i), dt, y0=y0), static_argnums=3)
 
 
 @pytest.mark.parametrize("name", ADAPTIVE_MODELS)

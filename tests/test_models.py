@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 from helpers import assert_close, assert_derivatives_agree, assert_finite, cast, eps
+from jax.flatten_util import ravel_pytree
 from registry import SMOOTH_MODELS, SPIKING_MODELS
 
 from jaxneuro import LIF, FitzHughNagumo, HodgkinHuxley, Leak, Membrane, Sine, units
@@ -211,9 +211,7 @@ def test_spiking_model_flow_solves_the_dynamics(name):
         k2 = model.dynamics(shifted(y, k1, h / 2), i_app)
         k3 = model.dynamics(shifted(y, k2, h / 2), i_app)
         k4 = model.dynamics(shifted(y, k3, h), i_app)
-        return jax.tree.map(
-            lambda x, a, b, c, d: x + h / 6 * (a + 2 * b + 2 * c + d), y, k1, k2, k3, k4
-        )
+        return jax.tree.map(lambda x, a, b, c, d: x + h / 6 * (a + 2 * b + 2 * c + d), y, k1, k2, k3, k4)
 
     i_app = jnp.asarray(i_app)
     fine = jax.lax.fori_loop(0, 1000, lambda _, state: rk4(state), y)

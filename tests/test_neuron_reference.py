@@ -39,8 +39,8 @@ cvode.atol(1e-8)
 cvode.rtol(1e-8)
 clamp = h.IClamp(soma(0.5))
 clamp.delay, clamp.dur = {onset}, {duration}
-ts = 0.005 * np.arange(round({t1} / 0.005) + 1)
-V = h.Vector().record(soma(0.5)._ref_v, h.Vector(ts))
+ts = h.Vector(0.005 * np.arange(round({t1} / 0.005) + 1))
+V = h.Vector().record(soma(0.5)._ref_v, ts)
 runs = []
 for amplitude, V0 in {cases}:
     clamp.amp = amplitude * 1e3 * soma(0.5).area() * 1e-8  # uA/cm^2 over um^2, in nA

@@ -161,9 +161,7 @@ def test_exp_difference_equals_the_exact_response(a, b, h, dtype):
     # e^-ah is known to a h eps, and a nearly equal pair of rates differs by few of its digits
     rtol = (64 + 4 * min(a, b) * h) * eps(dtype)
     tiny = float(np.finfo(dtype).tiny)
-    np.testing.assert_allclose(
-        value, float(exact_exp_difference(*exact_point)), rtol=rtol, atol=tiny
-    )
+    np.testing.assert_allclose(value, float(exact_exp_difference(*exact_point)), rtol=rtol, atol=tiny)
     gradient = response_gradient(*point)
     for n, found in enumerate(gradient):
         orders = tuple(int(k == n) for k in range(3))

@@ -9,14 +9,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from registry import CHANNELS, COVERED, NETWORKS, SMOOTH_MODELS, SPIKING_MODELS, STIMULI, SYNAPSES
-from registry import all_subjects as subjects
-from registry import subject
+from registry import (
+    CHANNELS,
+    COVERED,
+    NETWORKS,
+    SMOOTH_MODELS,
+    SPIKING_MODELS,
+    STIMULI,
+    SYNAPSES,
+    all_subjects,
+    subject,
+)
 
 from jaxneuro import params, simulate, units
 
 PHYSICS = CHANNELS | SMOOTH_MODELS | SPIKING_MODELS | NETWORKS | SYNAPSES
-SUBJECTS = subjects()
+SUBJECTS = all_subjects()
 WRAPPERS = {"SpikeDetector"}  # the equation is the cell's
 COMPOUNDS = {"SpikeDetector", "Network"}  # no paper of their own
 
@@ -26,9 +34,7 @@ def public_classes(package) -> list[type]:
     return [
         thing
         for thing in found
-        if inspect.isclass(thing)
-        and issubclass(thing, eqx.Module)
-        and not thing.__name__.startswith("Abstract")
+        if inspect.isclass(thing) and issubclass(thing, eqx.Module) and not thing.__name__.startswith("Abstract")
     ]
 
 

@@ -241,8 +241,7 @@ def test_fixed_step_end_need_not_be_a_multiple_of_dt():
 def test_fixed_step_default_suits_the_model():
     for model, stepper in ((PASSIVE, ExponentialStrang()), (FitzHughNagumo(), RK4())):
         runs = [
-            simulate(model, 0.5, t1=1.0, solver=solver)
-            for solver in (FixedStep(0.1), FixedStep(0.1, solver=stepper))
+            simulate(model, 0.5, t1=1.0, solver=solver) for solver in (FixedStep(0.1), FixedStep(0.1, solver=stepper))
         ]
         assert_close(runs[0].ys, runs[1].ys)
 
@@ -311,7 +310,7 @@ def test_adaptive_counts_its_steps():
         (lambda: Adaptive(rtol=-1.0), ValueError, "`rtol` must be positive, but is rtol=-1.0; "),
         (lambda: Adaptive(dtmax=0), ValueError, "`dtmax` must be positive"),
         (lambda: Adaptive(solver=diffrax.Euler()), ValueError, "must estimate its error, but Euler does not; "),
-        (lambda: Adaptive(gradient="back"), ValueError, "must be \"reverse\" or \"forward\", but is 'back'; "),
+        (lambda: Adaptive(gradient="back"), ValueError, 'must be "reverse" or "forward", but is \'back\'; '),
     ],
 )
 def test_solver_refuses_bad_options(build, error, message):

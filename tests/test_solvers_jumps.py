@@ -62,9 +62,11 @@ def test_fixed_step_spike_moves_with_its_cause():
 
 def test_fixed_step_onset_changes_nothing_before_itself():
     run = jax.jit(
-        lambda onset: simulate(
-            HodgkinHuxley(), Constant(8.0) + Step(20.0, onset), t1=4.0, dt_save=0.1, solver=FixedStep(0.025)
-        ).voltage
+        lambda onset: (
+            simulate(
+                HodgkinHuxley(), Constant(8.0) + Step(20.0, onset), t1=4.0, dt_save=0.1, solver=FixedStep(0.025)
+            ).voltage
+        )
     )
     on_grid, off_grid, later = run(2.0), run(2.0137), run(3.9999)
     before = np.linspace(0, 4, 41) <= 2.0 + 1e-9

@@ -1,0 +1,83 @@
+"""Figures of fits: what they show, with which units."""
+
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from refusals import refused
+
+from jaxneuro import LIF, Leak, Membrane, Step
+from jaxneuro.fitters import FICurve, FitResult, SpikeTimes, VoltageTrace, fit
+from jaxneuro.plot import plot_fit
+
+CELL = Membrane(channels={"leak": Leak(g_max=0.4, E_rev=-70.0)}, V_init=-70.0)
+TRACE = VoltageTrace(0.5, -70 + np.linspace(0.0, 1.0, 30), Step(0.4))
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def quick(model, target, free) -> FitResult:
+    return fit(model, target, free=free, n_starts=3, steps=4, progress=False)
+
+
+@pytest.fixture(scope="module")
+def trace_fit() -> FitResult:
+    return quick(CELL, TRACE, {"C_m": (0.3, 3.0)})
+
+
+def test_plot_fit_shows_trace_and_losses(trace_fit):
+    data, losses = trace_fit.plot()
+    assert data.get_xlabel() == "Time (ms)" and data.get_ylabel() == "Membrane potential (mV)"
+    np.testing.assert_array_equal(data.lines[0].get_ydata(), TRACE.voltage)
+    np.testing.assert_array_equal(data.lines[1].get_ydata(), trace_fit.predict().voltage)
+    assert [text.get_text() for text in data.get_legend().get_texts()] == ["Data", "Model"]
+    assert losses.get_ylabel() == "Lowest loss (mV²)" and losses.get_yscale() == "log"
+    # a line per start that never rises, the best one last
+    assert len(losses.lines) == 3
+    assert all(np.all(np.diff(line.get_ydata()) <= 0) for line in losses.lines)
+    assert losses.lines[-1].get_ydata()[-1] == trace_fit.loss
+
+
+def test_plot_fit_without_unit_and_with_a_dead_start():
+    def broken(solution, target):
+        is_bad = solution.model.C_m > 1.0
+        return jnp.mean(jnp.where(is_bad, jnp.nan, solution.voltage - target.voltage) ** 2)
+
+    start = {"C_m": np.array([2.0, 0.5])}
+    result = fit(CELL, TRACE, free={"C_m": (0.3, 3.0)}, loss=broken, n_starts=2, steps=3, start=start, progress=False)
+    losses = result.plot()[1]
+    assert losses.get_ylabel() == "Lowest loss"
+    assert np.all(np.isnan(losses.lines[0].get_ydata()))
+
+
+def test_plot_fit_draws_into_given_axes(trace_fit):
+    axes = plt.subplots(1, 3)[1]
+    assert list(plot_fit(trace_fit, axes[:2])) == list(axes[:2])
+    assert list(plot_fit(trace_fit, axes[2])) == [axes[2]]
+    with refused(r"`axes` must hold 1 or 2 axes \(data and losses\), but holds 3; "):
+        plot_fit(trace_fit, axes)
+
+
+@pytest.mark.slow
+def test_plot_fit_shows_rates_in_pA():
+    target = FICurve([0.1, 0.3, 0.5], [0.0, 40.0, 90.0], duration=50.0)
+    data, losses = quick(LIF(), target, {"V_th": (-55.0, -45.0)}).plot()
+    assert data.get_xlabel() == "Current (pA)" and data.get_ylabel() == "Firing rate (Hz)"
+    np.testing.assert_allclose(data.lines[0].get_xdata(), [100.0, 300.0, 500.0])
+    assert losses.get_ylabel() == "Lowest loss (Hz²)"
+
+
+@pytest.mark.slow
+def test_plot_fit_shows_spike_times_in_rows():
+    target = SpikeTimes([20.0, 40.0], Step(0.3), t1=60.0)
+    result = quick(LIF(), target, {"V_th": (-55.0, -45.0)})
+    data = result.plot()[0]
+    assert data.get_xlabel() == "Time (ms)"
+    assert [label.get_text() for label in data.get_yticklabels()] == ["Data", "Model"]
+    first, second = (rows.get_segments() for rows in data.collections)
+    assert [segment[0, 0] for segment in first] == [20.0, 40.0]
+    assert len(second) == int(np.isfinite(result.predict().spike_times).sum())
