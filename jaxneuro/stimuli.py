@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxneuro.params import AbstractParametrised, param
 
@@ -116,7 +116,26 @@ class Constant(AbstractStimulus):
         return _EVERYWHERE
 
 
-class Step(AbstractStimulus):
+class AbstractWindow(AbstractStimulus):
+    """Something from `onset` for `duration`, nothing before and after; half-open: on at the onset, off at the end."""
+
+    onset: eqx.AbstractVar[Float[Array, ""]]
+    duration: eqx.AbstractVar[Float[Array, ""]]
+
+    def is_on(self, t: Float[Array, "*t"]) -> Bool[Array, "*t"]:
+        """Whether onset <= t < onset + duration."""
+        return _is_on(t, self.onset, self.duration)
+
+    @property
+    def jump_ts(self) -> Float[Array, " 2"]:
+        return jnp.stack([self.onset, self.onset + self.duration])
+
+    @property
+    def domain(self) -> tuple[Any, Any]:
+        return _EVERYWHERE
+
+
+class Step(AbstractWindow):
     """I(t) = amplitude for onset <= t < onset + duration, else 0.
 
     Without `duration` the step lasts for ever. Onset and duration [ms] are differentiable.
@@ -129,15 +148,7 @@ class Step(AbstractStimulus):
     duration: Array = _duration()
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
-        return jnp.where(_is_on(t, self.onset, self.duration), self.amplitude, 0.0)
-
-    @property
-    def jump_ts(self) -> Float[Array, " 2"]:
-        return jnp.stack([self.onset, self.onset + self.duration])
-
-    @property
-    def domain(self) -> tuple[Any, Any]:
-        return _EVERYWHERE
+        return jnp.where(self.is_on(t), self.amplitude, 0.0)
 
 
 class Pulses(AbstractStimulus):
@@ -172,7 +183,7 @@ class Pulses(AbstractStimulus):
         return _EVERYWHERE
 
 
-class Ramp(AbstractStimulus):
+class Ramp(AbstractWindow):
     """Line from `start` at `onset` to `stop` at `onset + duration`; 0 before and after."""
 
     start: Array = _amplitude("Value at the onset.")
@@ -182,18 +193,10 @@ class Ramp(AbstractStimulus):
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         value = self.start + (self.stop - self.start) * (t - self.onset) / self.duration
-        return jnp.where(_is_on(t, self.onset, self.duration), value, 0.0)
-
-    @property
-    def jump_ts(self) -> Float[Array, " 2"]:
-        return jnp.stack([self.onset, self.onset + self.duration])
-
-    @property
-    def domain(self) -> tuple[Any, Any]:
-        return _EVERYWHERE
+        return jnp.where(self.is_on(t), value, 0.0)
 
 
-class Sine(AbstractStimulus):
+class Sine(AbstractWindow):
     """I(t) = offset + amplitude sin(2 pi frequency (t - onset) + phase) from `onset` for `duration`, else 0."""
 
     amplitude: Array = _amplitude()
@@ -205,18 +208,10 @@ class Sine(AbstractStimulus):
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         angle = 2 * jnp.pi * 1e-3 * self.frequency * (t - self.onset) + self.phase
-        return jnp.where(_is_on(t, self.onset, self.duration), self.offset + self.amplitude * jnp.sin(angle), 0.0)
-
-    @property
-    def jump_ts(self) -> Float[Array, " 2"]:
-        return jnp.stack([self.onset, self.onset + self.duration])
-
-    @property
-    def domain(self) -> tuple[Any, Any]:
-        return _EVERYWHERE
+        return jnp.where(self.is_on(t), self.offset + self.amplitude * jnp.sin(angle), 0.0)
 
 
-class Chirp(AbstractStimulus):
+class Chirp(AbstractWindow):
     """Sine whose frequency rises linearly from `f_start` to `f_stop` [Hz] over `duration`; 0 before and after.
 
     I(t) = amplitude sin(2 pi (f_start s + (f_stop - f_start) s^2 / (2 duration))),   s = t - onset
@@ -232,15 +227,7 @@ class Chirp(AbstractStimulus):
         s = t - self.onset
         cycles = 1e-3 * s * (self.f_start + 0.5 * (self.f_stop - self.f_start) * s / self.duration)
         value = self.amplitude * jnp.sin(2 * jnp.pi * cycles)
-        return jnp.where(_is_on(t, self.onset, self.duration), value, 0.0)
-
-    @property
-    def jump_ts(self) -> Float[Array, " 2"]:
-        return jnp.stack([self.onset, self.onset + self.duration])
-
-    @property
-    def domain(self) -> tuple[Any, Any]:
-        return _EVERYWHERE
+        return jnp.where(self.is_on(t), value, 0.0)
 
 
 def _interpolate(t: Array, values: Float[Array, " n"], dt: Array, onset: Array) -> Array:

@@ -12,7 +12,6 @@ from jaxneuro.models import AbstractModel
 RUNS = {
     "FitzHughNagumo, Adaptive": (FitzHughNagumo, 0.6, Adaptive(rtol=1e-5, atol=1e-5), 40.0),
     "HodgkinHuxley, FixedStep": (HodgkinHuxley, 12.0, FixedStep(0.025), 12.0),
-    "FitzHughNagumo, FixedStep": (FitzHughNagumo, 0.6, FixedStep(0.1), 40.0),
     "LIF, ExactSpikes": (lambda: LIF(b_w=0.02), 0.4, None, 60.0),
 }
 

@@ -62,7 +62,7 @@ def test_params_open_bounds_exclude_themselves(tau):
 
 def test_params_closed_bounds_include_themselves():
     assert Spring(1.0, 0.0).k == 0.0
-    with pytest.raises(ValueError, match=r"Argument `k` must be a number >= 0 \[1\], but is -0.1; "):
+    with pytest.raises(ValueError, match=r"Argument `k` must be a number >= 0, but is -0.1; "):
         Spring(1.0, -0.1)
 
 

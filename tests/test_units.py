@@ -48,7 +48,7 @@ def test_units_of_different_dimensions_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    "unknown, hint", [("mv", "did you mean .*'mV'"), ("µA", "'uA'"), ("furlong%", "known are 1, mV")]
+    "unknown, hint", [("mv", "did you mean .*'mV'"), ("µA", "'uA'"), ("furlong%", "known are 1, .*mV")]
 )
 def test_units_unknown_ones_get_a_suggestion(unknown, hint):
     with pytest.raises(ValueError, match=rf"must be a known unit, but is '{unknown}'; .*{hint}"):
