@@ -167,8 +167,7 @@ def test_main_step_of_the_cell(data_dir):
 def test_main_step_passes_over_the_test_pulse(noise):
     draw = np.random.default_rng(2).normal
     currents = [
-        steps((20.0, -20.0), (60.0, 10.0), (200.0, 10.0 + 30.0 * k), (400.0, 10.0), at=10.0)
-        + draw(0.0, noise, TS.size)
+        steps((20.0, -20.0), (60.0, 10.0), (200.0, 10.0 + 30.0 * k), (400.0, 10.0), at=10.0) + draw(0.0, noise, TS.size)
         for k in range(-2, 4)
     ]
     window = main_step(recording_of(*currents))
@@ -229,9 +228,7 @@ def spiking(amplitude: float, times: list[float], index: int) -> Sweep:
 
 
 def test_fi_table_counts_inside_the_step_and_sorts_by_whole_current():
-    recording = Recording(
-        (spiking(20.0, [90.0, 120.0, 150.0, 310.0], 3), spiking(10.0, [150.0], 8))
-    )
+    recording = Recording((spiking(20.0, [90.0, 120.0, 150.0, 310.0], 3), spiking(10.0, [150.0], 8)))
     table: FITable = fi_table(recording)
     assert table.current.tolist() == [15.0, 25.0]
     assert table.count.tolist() == [1, 2]
@@ -298,10 +295,7 @@ def test_passive_properties_average_noise():
     recording = passive_cell(-50.0, -40.0, -30.0, 20.0)
     draw = np.random.default_rng(3).normal
     noisy = Recording(
-        tuple(
-            Sweep(s.ts, s.voltage + draw(0.0, 0.3, s.ts.size), s.current, index=s.index)
-            for s in recording
-        )
+        tuple(Sweep(s.ts, s.voltage + draw(0.0, 0.3, s.ts.size), s.current, index=s.index) for s in recording)
     )
     passive = passive_properties(noisy)
     # Four standard deviations, which over 40 seeds are 0.41 MOhm, 0.14 ms and 0.46 MOhm.

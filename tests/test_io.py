@@ -176,9 +176,7 @@ def test_abf1_reads_voltage_and_command(write):
     for k, sweep in enumerate(recording):
         assert np.allclose(sweep.voltage, counts[k] * 1000.0 / 32768.0, rtol=1e-6)
         # Clampex holds for 1/64 of a sweep before the first epoch.
-        assert np.array_equal(
-            sweep.current, np.repeat([20.0, 70.0 + 30.0 * k, 20.0], [10, 100, 530])
-        )
+        assert np.array_equal(sweep.current, np.repeat([20.0, 70.0 + 30.0 * k, 20.0], [10, 100, 530]))
 
 
 @pytest.mark.parametrize("units, scale", [((b"V", b"nA"), 1e3), ((b"uV", b"fA"), None)])

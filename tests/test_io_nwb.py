@@ -24,10 +24,7 @@ def write_nwb(path: Path, fill: Callable) -> Path:
     start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     nwb = pynwb.NWBFile("a test", "id", start)
     device = nwb.create_device("amplifier")
-    electrodes = [
-        nwb.create_icephys_electrode(name=f"elec{k}", device=device, description="a pipette")
-        for k in (0, 1)
-    ]
+    electrodes = [nwb.create_icephys_electrode(name=f"elec{k}", device=device, description="a pipette") for k in (0, 1)]
     fill(nwb, *electrodes)
     with pynwb.NWBHDF5IO(str(path), "w") as io:
         io.write(nwb)
@@ -87,12 +84,8 @@ def test_nwb_applies_conversion_offset_window_and_timestamps(tmp_path):
     def fill(nwb, electrode, _):
         counts = np.arange(10, dtype=np.int16)
         clock = {"rate": None, "timestamps": 5.0 + np.arange(10) / 2000.0}
-        response = series(
-            "CurrentClampSeries", "r", electrode, counts, conversion=1e-3, offset=-0.07, **clock
-        )
-        stimulus = series(
-            "CurrentClampStimulusSeries", "s", electrode, counts, conversion=2e-12, **clock
-        )
+        response = series("CurrentClampSeries", "r", electrode, counts, conversion=1e-3, offset=-0.07, **clock)
+        stimulus = series("CurrentClampStimulusSeries", "s", electrode, counts, conversion=2e-12, **clock)
         nwb.add_intracellular_recording(
             electrode=electrode,
             stimulus=stimulus,
@@ -114,9 +107,7 @@ def pair(voltage: np.ndarray, current: np.ndarray, which: int = 0, **options) ->
         for k, electrode in enumerate(electrodes[: which + 1]):
             name = f"sweep_{k}"
             nwb.add_acquisition(series("CurrentClampSeries", name, electrode, voltage))
-            nwb.add_stimulus(
-                series("CurrentClampStimulusSeries", name, electrode, current, **options)
-            )
+            nwb.add_stimulus(series("CurrentClampStimulusSeries", name, electrode, current, **options))
 
     return fill
 
@@ -126,9 +117,7 @@ def test_nwb_reads_one_electrode_of_several(tmp_path):
     with refused(r"one electrode, but has elec0, elec1; choose .*electrode='elec0'"):
         read_recording(path)
     assert len(read_nwb(path, electrode="elec1")) == 1
-    with refused(
-        r"`electrode` must be an electrode of .* but is 'elec2'; choose from elec0, elec1"
-    ):
+    with refused(r"`electrode` must be an electrode of .* but is 'elec2'; choose from elec0, elec1"):
         read_nwb(path, electrode="elec2")
 
 

@@ -83,11 +83,7 @@ def test_layers_know_every_room():
 def test_layers_point_down():
     facade = sorted(place for place, _, target in edges() if target not in FLOOR)
     assert not facade, f"import from the room, not from the top level: {facade}"
-    upward = [
-        f"{place}: {room} imports {target}"
-        for place, room, target in edges()
-        if FLOOR[target] > FLOOR[room]
-    ]
+    upward = [f"{place}: {room} imports {target}" for place, room, target in edges() if FLOOR[target] > FLOOR[room]]
     assert not upward, "imports that point up:\n" + "\n".join(upward)
 
 

@@ -43,9 +43,7 @@ def test_fixed_point_is_the_root_of_the_cubic(i_app):
     assert point.w == pytest.approx((V + A) / B, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "a, b, i_app", [(A, B, 0.1), (A, B, 0.9), (0.0, 2.0, 0.1), (0.0, 1.5, 0.0)]
-)
+@pytest.mark.parametrize("a, b, i_app", [(A, B, 0.1), (A, B, 0.9), (0.0, 2.0, 0.1), (0.0, 1.5, 0.0)])
 def test_fixed_point_trace_determinant_and_eigenvalues_are_the_closed_forms(a, b, i_app):
     points = fixed_points(i_app, a=a, b=b)
     assert [point.V for point in points] == pytest.approx(roots(a, b, i_app), abs=1e-12)
@@ -81,11 +79,7 @@ def test_fixed_point_turns_from_spiral_to_node():
     # eigenvalues meet where (trace)^2 = 4 determinant: 1 - V^2 + b/tau = +-2/sqrt(tau)
     V_stable = np.sqrt(1 + B / TAU + 2 / np.sqrt(TAU))
     V_unstable = np.sqrt(1 + B / TAU - 2 / np.sqrt(TAU))
-    names = [
-        fixed_points(input_at(V + d))[0].stability
-        for V in (V_unstable, V_stable)
-        for d in (-0.01, 0.01)
-    ]
+    names = [fixed_points(input_at(V + d))[0].stability for V in (V_unstable, V_stable) for d in (-0.01, 0.01)]
     assert names == ["unstable node", "unstable spiral", "stable spiral", "stable node"]
 
 

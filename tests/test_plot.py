@@ -142,9 +142,7 @@ def test_plot_solution_dimensionless_models_have_no_units(fhn):
 def test_plot_solution_overlays_a_batch(lif_batch):
     voltage, stimulus = lif_batch.plot()
     assert len(voltage.get_lines()) == len(stimulus.get_lines()) == 3
-    for i, (line, input_line) in enumerate(
-        zip(voltage.get_lines(), stimulus.get_lines(), strict=True)
-    ):
+    for i, (line, input_line) in enumerate(zip(voltage.get_lines(), stimulus.get_lines(), strict=True)):
         spikes = lif_batch.spikes[i]
         times, _, _ = spike_lines(line, 20.0)
         np.testing.assert_array_equal(times, spikes[np.isfinite(spikes)])

@@ -98,9 +98,7 @@ def test_style_no_super_and_no_hasattr():
 def test_style_files_are_short():
     counts = {path: (ROOT / path).read_text().count("\n") for path, _ in sources(*FOLDERS)}
     offenders = [
-        f"{path}: {lines} lines"
-        for path, lines in counts.items()
-        if lines > LONGEST_FILE[Path(path).parts[0]]
+        f"{path}: {lines} lines" for path, lines in counts.items() if lines > LONGEST_FILE[Path(path).parts[0]]
     ]
     assert not offenders, "\n".join(offenders)
 
@@ -130,11 +128,7 @@ def test_style_public_modules_have_all():
 
 
 def test_style_exports_have_docstrings():
-    exports = {
-        name: thing
-        for name, thing in vars(jaxneuro).items()
-        if not name.startswith("_") and callable(thing)
-    }
+    exports = {name: thing for name, thing in vars(jaxneuro).items() if not name.startswith("_") and callable(thing)}
     assert len(exports) > 20, "the façade exports next to nothing"
     bare = [name for name, thing in exports.items() if not own_docstring(name, thing)]
     assert not bare, f"exported without a docstring of their own: {bare}"
