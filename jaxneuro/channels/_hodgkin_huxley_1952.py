@@ -1,17 +1,21 @@
 """Sodium and potassium channels of the squid giant axon (Hodgkin & Huxley 1952)."""
 
-import jax
+import math
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions, opening_rates
+from jaxneuro.channels._base import AbstractTransitionChannel, Gates, Ions
 from jaxneuro.numerics import x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["HHPotassium", "HHSodium"]
 
+# Below it the rates stay as they are, so that no power of an exponential that they share overflows in float32 [mV].
+_LOWEST = -400.0
 
-class HHSodium(AbstractGatedChannel):
+
+class HHSodium(AbstractTransitionChannel):
     """Fast sodium current of the squid axon at 6.3 degC: i = g_max m^3 h (V - E_rev)   [uA/cm^2]
 
     alpha_m = 0.1 (V+40) / (1 - e^{-(V+40)/10}),  beta_m = 4 e^{-(V+65)/18}             [1/ms]
@@ -26,16 +30,18 @@ class HHSodium(AbstractGatedChannel):
     g_max: Array = param(120.0, unit="mS/cm^2", bounds=(0, None), doc="Maximal sodium conductance.")
     E_rev: Array = param(50.0, unit="mV", doc="Sodium reversal potential.")
 
-    def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        m_inf, tau_m = opening_rates(x_over_expm1(-(V + 40) / 10), 4 * jnp.exp(-(V + 65) / 18))
-        h_inf, tau_h = opening_rates(0.07 * jnp.exp(-(V + 65) / 20), jax.nn.sigmoid((V + 35) / 10))
-        return {"m": m_inf, "h": h_inf}, {"m": tau_m, "h": tau_h}
+    def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
+        V = jnp.where(V < _LOWEST, _LOWEST, V)
+        q = jnp.exp(-(V + 40) / 20)  # serves alpha_m and beta_h by its square, and alpha_h
+        alpha_m, beta_m = x_over_expm1(-(V + 40) / 10, q**2), 4 * jnp.exp(-(V + 65) / 18)
+        alpha_h, beta_h = 0.07 * math.exp(-25 / 20) * q, 1 / (1 + math.exp(5 / 10) * q**2)
+        return {"m": alpha_m, "h": alpha_h}, {"m": beta_m, "h": beta_h}
 
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         return self.g_max * gates["m"] ** 3 * gates["h"] * (V - self.E_rev)
 
 
-class HHPotassium(AbstractGatedChannel):
+class HHPotassium(AbstractTransitionChannel):
     """Delayed-rectifier potassium current of the squid axon at 6.3 degC: i = g_max n^4 (V - E_rev)   [uA/cm^2]
 
     alpha_n = 0.01 (V+55) / (1 - e^{-(V+55)/10}),  beta_n = 0.125 e^{-(V+65)/80}                     [1/ms]
@@ -49,9 +55,11 @@ class HHPotassium(AbstractGatedChannel):
     g_max: Array = param(36.0, unit="mS/cm^2", bounds=(0, None), doc="Maximal potassium conductance.")
     E_rev: Array = param(-77.0, unit="mV", doc="Potassium reversal potential.")
 
-    def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        n_inf, tau_n = opening_rates(0.1 * x_over_expm1(-(V + 55) / 10), 0.125 * jnp.exp(-(V + 65) / 80))
-        return {"n": n_inf}, {"n": tau_n}
+    def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
+        V = jnp.where(V < _LOWEST, _LOWEST, V)
+        q = jnp.exp(-(V + 65) / 80)  # serves beta_n, and alpha_n by its eighth power
+        alpha_n = 0.1 * x_over_expm1(-(V + 55) / 10, math.exp(10 / 10) * q**8)
+        return {"n": alpha_n}, {"n": 0.125 * q}
 
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         return self.g_max * gates["n"] ** 4 * (V - self.E_rev)

@@ -42,19 +42,19 @@ class AbstractModel(AbstractParametrised):
 
 
 class AbstractConductanceModel(AbstractModel):
-    """A model that is linear in each of its variables when the others are held: dy/dt = A(y) y + B(y), elementwise.
+    """A model that is linear in each of its variables when the others are held: dx/dt = A x + B, elementwise.
 
-    Exponential solvers use `coefficients`; A of the voltage is -g_total / C_m [1/ms].
+    Exponential solvers use `linearised`. With the derivative itself and A there is no need for B, and where A is 0 or
+    large nothing cancels.
     """
 
     @abc.abstractmethod
-    def coefficients(self, y: State, i_app: PyTree) -> tuple[State, State]:
-        """(A, B), each shaped like the state."""
+    def linearised(self, y: State, i_app: PyTree) -> tuple[State, State]:
+        """(dy, A), each shaped like the state: dy/dt and the rate of each variable [1/ms], -g_total / C_m for V."""
 
     def dynamics(self, y: State, i_app: PyTree) -> State:
-        """A y + B."""
-        A, B = self.coefficients(y, i_app)
-        return jax.tree.map(lambda a, x, b: a * x + b, A, y, B)
+        """The first of `linearised`."""
+        return self.linearised(y, i_app)[0]
 
 
 class AbstractSpikingModel(AbstractModel):

@@ -101,8 +101,8 @@ class ExponentialEuler(AbstractOneStep):
 
     def advance(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
         h = t1 - t0
-        A, B = require_conductance_model(_model(terms)).coefficients(y0, args(t0 + 0.5 * h))
-        return jax.tree.map(lambda y, a, b: linear_update(y, a, b, h), y0, A, B)
+        dy, A = require_conductance_model(_model(terms)).linearised(y0, args(t0 + 0.5 * h))
+        return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, h), y0, dy, A)
 
 
 class ExponentialStrang(AbstractOneStep):
@@ -123,12 +123,12 @@ class ExponentialStrang(AbstractOneStep):
         h = t1 - t0
 
         def half_voltage(y: Any, t: Any) -> Any:
-            A, B = model.coefficients(y, args(t))
-            return y._replace(V=linear_update(y.V, A.V, B.V, 0.5 * h))
+            dy, A = model.linearised(y, args(t))
+            return y._replace(V=linear_update(y.V, dy.V, A.V, 0.5 * h))
 
         y = half_voltage(y0, t0 + 0.25 * h)
-        A, B = model.coefficients(y, args(t0 + 0.5 * h))
-        others = jax.tree.map(lambda x, a, b: linear_update(x, a, b, h), y, A, B)
+        dy, A = model.linearised(y, args(t0 + 0.5 * h))
+        others = jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, h), y, dy, A)
         return half_voltage(others._replace(V=y.V), t0 + 0.75 * h)
 
 
