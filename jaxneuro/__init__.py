@@ -16,6 +16,7 @@ from jaxneuro.fitters import SpikeTimes as SpikeTimes
 from jaxneuro.fitters import VoltageTrace as VoltageTrace
 from jaxneuro.fitters import fit as fit
 from jaxneuro.io import read_recording as read_recording
+from jaxneuro.lanes import map_lanes as map_lanes
 from jaxneuro.models import LIF as LIF
 from jaxneuro.models import FitzHughNagumo as FitzHughNagumo
 from jaxneuro.models import HodgkinHuxley as HodgkinHuxley
@@ -26,10 +27,14 @@ from jaxneuro.recording import Sweep as Sweep
 from jaxneuro.results import RESULTS as RESULTS
 from jaxneuro.solvers import RK4 as RK4
 from jaxneuro.solvers import Adaptive as Adaptive
+from jaxneuro.solvers import Euler as Euler
 from jaxneuro.solvers import ExactSpikes as ExactSpikes
 from jaxneuro.solvers import ExponentialEuler as ExponentialEuler
 from jaxneuro.solvers import ExponentialStrang as ExponentialStrang
 from jaxneuro.solvers import FixedStep as FixedStep
+from jaxneuro.solvers import Heun as Heun
+from jaxneuro.solvers import Reducer as Reducer
+from jaxneuro.solvers import Tsit5 as Tsit5
 from jaxneuro.stimuli import Chirp as Chirp
 from jaxneuro.stimuli import Constant as Constant
 from jaxneuro.stimuli import OrnsteinUhlenbeck as OrnsteinUhlenbeck

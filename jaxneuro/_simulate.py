@@ -15,7 +15,7 @@ from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, Adaptive, TimeGrid, default_solver
 from jaxneuro.stimuli import AbstractStimulus, as_stimulus
 
-__all__ = ["checked_run", "simulate"]
+__all__ = ["check_shape", "checked_run", "simulate"]
 
 
 def simulate(
@@ -60,7 +60,7 @@ def simulate(
     stimulus, solver, grid, n_spikes = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=max_spikes
     )
-    y0 = model.init_state() if y0 is None else _as_state(model, y0)
+    y0 = None if y0 is None else _as_state(model, y0)
     solution = _simulate(model, stimulus, y0, solver, grid, n_spikes, max_spikes is None)
     if throw and is_concrete(solution.result._value):
         _raise_unless_successful(solution.result)
@@ -86,7 +86,6 @@ def checked_run(
         raise TypeError(f"Argument `solver` must be Adaptive, FixedStep or ExactSpikes, but is {solver!r}; choose one.")
     grid = _time_grid(t0, t1, dt_save, solver)
     _check_covered(stimulus, grid)
-    _check_shape(model, stimulus)
     solver.check(model, grid)
     n_spikes = max(64, math.ceil(grid.t1 - grid.t0)) if max_spikes is None else _check_count("max_spikes", max_spikes)
     return stimulus, solver, grid, n_spikes
@@ -102,6 +101,8 @@ def _simulate(
     max_spikes: int,
     needs_all_spikes: bool,
 ) -> Solution:
+    check_shape(model, stimulus)  # here, because it costs a trace, and so is done once per compilation
+    y0 = model.init_state() if y0 is None else y0
     trajectory = solver.integrate(model, stimulus, y0, grid, max_spikes)
     ts = jnp.asarray(grid.save_ts, jnp.result_type(float))
     result = trajectory.result
@@ -147,7 +148,8 @@ def _check_covered(stimulus: AbstractStimulus, grid: TimeGrid) -> None:
         )
 
 
-def _check_shape(model: AbstractModel, stimulus: AbstractStimulus) -> None:
+def check_shape(model: AbstractModel, stimulus: AbstractStimulus) -> None:
+    """Raise a ValueError if the stimulus does not give one current, or one per cell."""
     given = jax.eval_shape(stimulus, jnp.zeros(())).shape
     wanted = jax.eval_shape(lambda m: m.voltage(m.init_state()), model).shape
     if given not in ((), wanted):

@@ -12,6 +12,10 @@ class RESULTS(eqx.Enumeration):
 
     successful = "The simulation reached t1."
     nonfinite = "The state became infinite or NaN; use a smaller dt or an adaptive solver, and check the parameters."
+    unstable_step = (
+        "The step is too long for the explicit method: max |dV'/dV| dt came near its limit of stability; use a smaller "
+        "dt, or ExponentialStrang."
+    )
     max_steps_reached = (
         "The adaptive solver ran out of steps before t1; raise `max_steps`, loosen `rtol`, or use FixedStep(dt)."
     )

@@ -35,10 +35,13 @@ from jaxneuro.solvers import (
     RK4,
     AbstractSolver,
     Adaptive,
+    Euler,
     ExactSpikes,
     ExponentialEuler,
     ExponentialStrang,
     FixedStep,
+    Heun,
+    Tsit5,
 )
 from jaxneuro.stimuli import (
     AbstractStimulus,
@@ -170,12 +173,15 @@ STIMULI: dict[str, Callable[[], StimulusCase]] = {
 # Steps small enough for the order to show, large enough for it to stand above rounding.
 STEPPERS: dict[str, Callable[[], StepperCase]] = {
     "RK4": lambda: StepperCase(RK4(), 4, (0.02, 0.01, 0.005)),
+    "Tsit5": lambda: StepperCase(Tsit5(), 5, (0.01, 0.005, 0.0025)),
+    "Heun": lambda: StepperCase(Heun(), 2, (0.01, 0.005, 0.0025)),
+    "Euler": lambda: StepperCase(Euler(), 1, (0.005, 0.0025, 0.00125)),
     "ExponentialStrang": lambda: StepperCase(ExponentialStrang(), 2, (0.02, 0.01, 0.005)),
     "ExponentialEuler": lambda: StepperCase(ExponentialEuler(), 1, (0.005, 0.0025, 0.00125)),
 }
 
 SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
-    "Adaptive": lambda: Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"),
+    "Adaptive": lambda: Adaptive(rtol=1e-9, atol=1e-9),
     "FixedStep": lambda: FixedStep(0.025),
     "FixedStep-RK4": lambda: FixedStep(0.025, solver=RK4()),
     "FixedStep-ExponentialEuler": lambda: FixedStep(0.025, solver=ExponentialEuler()),

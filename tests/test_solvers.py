@@ -13,6 +13,7 @@ from scipy.integrate import solve_ivp
 from systems import PASSIVE, PASSIVE_INPUTS, fhn_linearised, passive_voltage
 
 from jaxneuro import (
+    AMPA,
     LIF,
     RESULTS,
     RK4,
@@ -23,18 +24,20 @@ from jaxneuro import (
     FitzHughNagumo,
     FixedStep,
     HodgkinHuxley,
+    Network,
     Sine,
     Step,
     simulate,
 )
 from jaxneuro.params import get, params, replace
-from jaxneuro.solvers._steppers import ModelTerm
+from jaxneuro.solvers._one_step import ModelTerm
+
+TWO_CELLS = Network([LIF(), LIF()], AMPA(), pre=[0], post=[1])
 
 # smooth, so that only the solver's order shows
 SWING = Sine(amplitude=4.0, frequency=60.0, offset=9.0, phase=0.4)
 
 DIFFRAX = {
-    "Heun": lambda: StepperCase(diffrax.Heun(), 2, (0.05, 0.025)),
     "Tsit5": lambda: StepperCase(diffrax.Tsit5(), 5, (0.25, 0.125)),
     "Kvaerno3": lambda: StepperCase(diffrax.Kvaerno3(), 3, (0.25, 0.125)),
 }
@@ -127,7 +130,7 @@ GRADIENT_SOLVERS = {
     "ExponentialEuler": (FixedStep(0.5, solver=ExponentialEuler()), jax.jacfwd, 1e-11),
     "RK4": (FixedStep(0.05, solver=RK4()), jax.jacrev, 1e-8),  # (0.05 ms / 4.5 ms)^4
     "Kvaerno3": (FixedStep(0.1, solver=diffrax.Kvaerno3()), jax.jacfwd, 1e-5),
-    "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"), jax.jacfwd, 1e-6),
+    "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9), jax.jacfwd, 1e-6),
 }
 
 
@@ -308,7 +311,6 @@ def test_adaptive_counts_its_steps():
         (lambda: Adaptive(rtol=-1.0), ValueError, "`rtol` must be positive, but is rtol=-1.0; "),
         (lambda: Adaptive(dtmax=0), ValueError, "`dtmax` must be positive"),
         (lambda: Adaptive(solver=diffrax.Euler()), ValueError, "must estimate its error, but Euler does not; "),
-        (lambda: Adaptive(gradient="back"), ValueError, 'must be "reverse" or "forward", but is \'back\'; '),
     ],
 )
 def test_solver_refuses_bad_options(build, error, message):
@@ -320,7 +322,7 @@ def test_solver_refuses_bad_options(build, error, message):
     "model, solver, message",
     [
         (LIF(), Adaptive(), r"must be able to reset, but is Adaptive for LIF.*use ExactSpikes\(dt\)"),
-        (LIF(), FixedStep(0.1), r"FixedStep for LIF; use ExactSpikes\(dt=0.1\)"),
+        (TWO_CELLS, FixedStep(0.1), r"FixedStep for Network; use ExactSpikes\(dt=0.1\)"),
         (HodgkinHuxley(), ExactSpikes(0.1), r"HodgkinHuxley has none; use Adaptive\(\) or FixedStep"),
         (FitzHughNagumo(), FixedStep(0.1, solver=ExponentialStrang()), r"FitzHughNagumo is none; use RK4"),
         (FitzHughNagumo(), FixedStep(0.1, solver=ExponentialEuler()), r"need a conductance model"),

@@ -80,7 +80,7 @@ JUMP_SOLVERS = {
     "ExponentialStrang": (FixedStep(0.5), 1e-11),
     "ExponentialEuler": (FixedStep(0.5, solver=ExponentialEuler()), 1e-11),
     "RK4": (FixedStep(0.05, solver=RK4()), 1e-7),  # (0.05 ms / 4.5 ms)^4, times the step's slope
-    "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9, gradient="forward"), 1e-6),
+    "Adaptive": (Adaptive(rtol=1e-9, atol=1e-9), 1e-6),
 }
 
 # onset and duration: both jumps on the grid, one rounding away from it, between, at an edge, outside

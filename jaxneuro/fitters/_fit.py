@@ -1,6 +1,5 @@
 """`fit`: from a model, data and bounds to fitted parameters."""
 
-import dataclasses
 import functools
 import math
 import time
@@ -22,7 +21,7 @@ from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
-from jaxneuro.solvers import AbstractSolver, Adaptive
+from jaxneuro.solvers import AbstractSolver
 from jaxneuro.sweeps import sobol
 
 __all__ = ["fit"]
@@ -94,7 +93,7 @@ def fit(
     began = time.perf_counter()
     transforms = {name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()}
     u0 = _starts(model, transforms, bounds, start, n_starts, seed, key)
-    solver = target.solver_for(model) if solver is None else _forward(solver)
+    solver = target.solver_for(model) if solver is None else solver
     target.check(model, solver)
     loss = default_loss(target) if loss is None else _check_callable(loss)
     problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
@@ -179,11 +178,6 @@ def _chunks(plan: list[tuple[int, bool]], size: int) -> Iterator[tuple[int, bool
     for total, is_polishing in plan:
         for begun in range(0, total, size):
             yield min(size, total - begun), is_polishing
-
-
-def _forward(solver: AbstractSolver) -> AbstractSolver:
-    """The solver in the mode of differentiation that fits use."""
-    return dataclasses.replace(solver, gradient="forward") if isinstance(solver, Adaptive) else solver
 
 
 @functools.lru_cache(maxsize=32)

@@ -10,16 +10,18 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
-from jaxneuro.solvers._base import AbstractSolver, TimeGrid, Trajectory
+from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
 from jaxneuro.solvers._fixed_step import check_dt
-from jaxneuro.solvers._grid import InputWithin, split_grid
+from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
+from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
+from jaxneuro.solvers._run import reduce_on_grid, run_on_grid
 from jaxneuro.solvers._threshold import threshold_crossing
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["ExactSpikes"]
 
 
-class ExactSpikes(AbstractSolver):
+class ExactSpikes(AbstractFixedSolver):
     """Grid of step `dt` with spikes located inside the step; the default for integrate-and-fire models and networks.
 
     In each step a neuron (1) stays refractory for what is left of t_ref, (2) flows freely up to the first instant
@@ -55,43 +57,27 @@ class ExactSpikes(AbstractSolver):
                     f"delay of {float(model.delay.min()):g} ms; use a smaller dt."
                 )
 
+    def program(
+        self, model: AbstractSpikingModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid
+    ) -> AbstractProgram:
+        """Steps that find the spikes inside them."""
+        mail = _Mail.empty(model, grid, self.dt) if isinstance(model, AbstractNetwork) else None
+        return _ExactProgram(model, stimulus, y0, split_grid(grid, self.dt, stimulus), mail)
+
     def integrate(
         self, model: AbstractSpikingModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
     ) -> Trajectory:
-        """Scan over the split grid, every step rematerialised."""
-        split = split_grid(grid, self.dt, stimulus)
-        gap0 = model.gap(y0)
-        mail = _Mail.empty(model, grid, self.dt) if isinstance(model, AbstractNetwork) else None
-        start = _Carry(y0, jnp.zeros_like(gap0), jnp.ones_like(gap0, dtype=bool), jnp.asarray(False), mail)
+        return run_on_grid(self, model, stimulus, y0, grid, max_spikes)
 
-        @jax.checkpoint
-        def step(carry: _Carry, interval: Any) -> tuple[_Carry, Any]:
-            left, right, index, is_regular = interval
-            y, mail = carry.y, carry.mail
-            if mail is not None:
-                arrivals, mail = mail.take(index, is_regular)
-                y = model.deliver(y, arrivals)
-            i_app = InputWithin(stimulus, left, right).midpoint()
-            moved = _advance(model, y, i_app, right - left, carry)
-            times = jnp.where(moved.has_spiked, left + moved.offset, jnp.inf)
-            if mail is not None:
-                mail = mail.send(index, moved.has_spiked, left + moved.offset)
-            is_crowded = carry.is_crowded | jnp.any(moved.is_crowded)
-            after = _Carry(moved.y, moved.refractory, moved.is_armed, is_crowded, mail)
-            return after, (moved.y, times)
-
-        xs = (split.edges[:-1], split.edges[1:], split.regular_index[:-1], split.is_regular[:-1])
-        end, (later, times) = jax.lax.scan(step, start, xs)
-        ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y0, later)
-        spikes, is_full = _collect(times, max_spikes)
-        is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(end.y)]))
-        result = first_failure(
-            (~is_finite, RESULTS.nonfinite),
-            (end.is_crowded, RESULTS.several_spikes_in_step),
-            (is_full, RESULTS.max_spikes_reached),
-        )
-        saved = jax.tree.map(lambda leaf: leaf[split.save_indices], ys)
-        return Trajectory(saved, spikes, result, {"n_steps": split.edges.size - 1})
+    def reduce(
+        self,
+        model: AbstractSpikingModel,
+        stimulus: AbstractStimulus,
+        y0: Any,
+        grid: TimeGrid,
+        reducers: tuple[Reducer, ...],
+    ) -> tuple[tuple, RESULTS]:
+        return reduce_on_grid(self, model, stimulus, y0, grid, reducers)
 
 
 class _Carry(NamedTuple):
@@ -100,6 +86,41 @@ class _Carry(NamedTuple):
     is_armed: Bool[Array, "*shape"]  # has been below threshold since the last spike
     is_crowded: Bool[Array, ""]
     mail: "_Mail | None"
+
+
+class _ExactProgram(AbstractProgram):
+    model: AbstractSpikingModel
+    stimulus: AbstractStimulus
+    y0: Any
+    split: SplitGrid
+    mail: "_Mail | None"
+
+    def init(self) -> _Carry:
+        gap = self.model.gap(self.y0)
+        armed = jnp.ones_like(gap, dtype=bool)
+        return _Carry(self.y0, jnp.zeros_like(gap), armed, jnp.asarray(False), self.mail)
+
+    def step(self, carry: _Carry, edge: Edge) -> tuple[_Carry, Span]:
+        y, mail = carry.y, carry.mail
+        if mail is not None:
+            arrivals, mail = mail.take(edge.index, edge.is_regular)
+            y = self.model.deliver(y, arrivals)
+        i_app = InputWithin(self.stimulus, edge.left, edge.right).midpoint()
+        moved = _advance(self.model, y, i_app, edge.right - edge.left, carry)
+        time = jnp.where(moved.has_spiked, edge.left + moved.offset, jnp.inf)
+        if mail is not None:
+            mail = mail.send(edge.index, moved.has_spiked, edge.left + moved.offset)
+        is_crowded = carry.is_crowded | jnp.any(moved.is_crowded)
+        after = _Carry(moved.y, moved.refractory, moved.is_armed, is_crowded, mail)
+        return after, Span(edge.left, edge.right, carry.y, moved.y, moved.has_spiked, time, edge.row)
+
+    def state(self, carry: _Carry) -> Any:
+        return carry.y
+
+    def outcome(self, carry: _Carry) -> RESULTS:
+        return first_failure(
+            (~is_finite(carry.y), RESULTS.nonfinite), (carry.is_crowded, RESULTS.several_spikes_in_step)
+        )
 
 
 class _Moved(NamedTuple):
@@ -144,20 +165,6 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
     refractory = jnp.where(has_spiked, t_ref - held_again, carry.refractory - held)
     is_crowded = has_spiked & is_below & (gap_end >= 0)
     return _Moved(y, refractory, is_armed, has_spiked, held + s, is_crowded)
-
-
-def _collect(times: Float[Array, "n_step *n_cell"], max_spikes: int) -> tuple[Float[Array, "*n_cell n"], Array]:
-    """Spike times of each neuron in order, padded with inf; and whether some did not fit."""
-
-    def first(column: Float[Array, " n_step"]) -> tuple[Array, Array]:
-        has_spike = jnp.isfinite(column)
-        (at,) = jnp.nonzero(has_spike, size=max_spikes, fill_value=column.size)
-        return jnp.append(column, jnp.inf)[at], jnp.sum(has_spike) > max_spikes
-
-    if times.ndim == 1:
-        return first(times)
-    spikes, is_full = jax.vmap(first, in_axes=1)(times)
-    return spikes, jnp.any(is_full)
 
 
 class _Mail(eqx.Module):

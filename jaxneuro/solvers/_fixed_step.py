@@ -1,20 +1,23 @@
 """Fixed steps: one scan that drives any one-step method of diffrax."""
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
+from jaxtyping import Array, Float
 
-from jaxneuro.models import AbstractConductanceModel, AbstractModel, AbstractSpikingModel
+from jaxneuro.models import AbstractConductanceModel, AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
-from jaxneuro.solvers._base import AbstractSolver, TimeGrid, Trajectory
-from jaxneuro.solvers._crossings import smooth_spikes
-from jaxneuro.solvers._grid import InputWithin, split_grid
-from jaxneuro.solvers._steppers import RK4, ExponentialEuler, ExponentialStrang, ModelTerm, require_conductance_model
+from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
+from jaxneuro.solvers._crossings import crossing_time
+from jaxneuro.solvers._exponential import ExponentialEuler, ExponentialStrang, require_conductance_model
+from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
+from jaxneuro.solvers._one_step import one_step, prepared
+from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
+from jaxneuro.solvers._run import reduce_on_grid, run_on_grid
+from jaxneuro.solvers._runge_kutta import RK4, AbstractRungeKutta
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["FixedStep"]
@@ -26,7 +29,7 @@ def check_dt(dt: Any) -> None:
         raise ValueError(f"Argument `dt` must be a positive number [ms], but is dt={dt!r}; use e.g. dt=0.025.")
 
 
-class FixedStep(AbstractSolver):
+class FixedStep(AbstractFixedSolver):
     """Fixed steps of `dt` [ms]; the default of sweeps and fits of smooth models.
 
     The grid is split where the stimulus jumps, so an onset between two grid points is neither late nor without a
@@ -55,39 +58,116 @@ class FixedStep(AbstractSolver):
             )
 
     def check(self, model: AbstractModel, grid: TimeGrid) -> None:
-        """Refuse models that reset, exponential steppers on other models, and saving times off the grid."""
+        """Refuse networks, exponential steppers on models without conductances, and saving times off the grid."""
         grid.save_indices(self.dt)
-        if isinstance(model, AbstractSpikingModel):
+        if isinstance(model, AbstractNetwork):
             raise ValueError(
-                f"Argument `solver` must be able to reset, but is FixedStep for {type(model).__name__}; "
+                f"Argument `solver` must keep the spikes on their way, but is FixedStep for {type(model).__name__}; "
                 f"use ExactSpikes(dt={self.dt:g})."
             )
         if isinstance(self.solver, ExponentialEuler | ExponentialStrang):
             require_conductance_model(model)
 
+    def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
+        """One step of the one-step method per grid interval."""
+        solver = prepared(self.solver or _default_solver(model))
+        split = split_grid(grid, self.dt, stimulus)
+        if isinstance(model, AbstractSpikingModel):
+            return _ResettingProgram(model, stimulus, y0, split, solver)
+        return _SmoothProgram(model, stimulus, y0, split, solver)
+
     def integrate(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
     ) -> Trajectory:
-        """Scan over the split grid, every step rematerialised."""
-        solver = _prepared(self.solver or _default_solver(model))
-        term = ModelTerm(model)
-        split = split_grid(grid, self.dt, stimulus)
+        return run_on_grid(self, model, stimulus, y0, grid, max_spikes)
 
-        @jax.checkpoint
-        def step(y: Any, interval: Any) -> tuple[Any, Any]:
-            left, right = interval
-            within = InputWithin(stimulus, left, right)
-            state = solver.init(term, left, right, y, within)
-            y_next = solver.step(term, left, right, y, within, state, made_jump=False)[0]
-            return y_next, y_next
+    def reduce(
+        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
+    ) -> tuple[tuple, RESULTS]:
+        return reduce_on_grid(self, model, stimulus, y0, grid, reducers)
 
-        y_end, later = jax.lax.scan(step, y0, (split.edges[:-1], split.edges[1:]))
-        ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y0, later)
-        spikes, count = smooth_spikes(model, stimulus, split.edges, ys, max_spikes)
-        is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(y_end)]))
-        result = first_failure((~is_finite, RESULTS.nonfinite), (count > max_spikes, RESULTS.max_spikes_reached))
-        saved = jax.tree.map(lambda leaf: leaf[split.save_indices], ys)
-        return Trajectory(saved, spikes, result, {"n_steps": split.edges.size - 1})
+
+class _Smooth(NamedTuple):
+    y: Any
+    stiffness: Float[Array, ""]
+    """Largest |dV'/dV| h so far, of explicit methods."""
+
+
+class _SmoothProgram(AbstractProgram):
+    """A smooth model: spikes are upward crossings of its threshold, by cubic interpolation inside the step."""
+
+    model: AbstractModel
+    stimulus: AbstractStimulus
+    y0: Any
+    split: SplitGrid
+    solver: diffrax.AbstractSolver
+
+    def init(self) -> _Smooth:
+        return _Smooth(self.y0, jnp.zeros((), jnp.result_type(float)))
+
+    def step(self, carry: _Smooth, edge: Edge) -> tuple[_Smooth, Span]:
+        within = InputWithin(self.stimulus, edge.left, edge.right)
+        y = one_step(self.solver, self.model, carry.y, within, edge.right)
+        has_spiked, time = crossing_time(self.model, within, carry.y, y)
+        stiffness = carry.stiffness
+        if isinstance(self.solver, AbstractRungeKutta):
+            stiffness = jnp.maximum(stiffness, _stiffness(self.model, carry.y, within, edge))
+        return _Smooth(y, stiffness), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+
+    def state(self, carry: _Smooth) -> Any:
+        return carry.y
+
+    def outcome(self, carry: _Smooth) -> RESULTS:
+        limit = 0.9 * self.solver.stability if isinstance(self.solver, AbstractRungeKutta) else jnp.inf
+        return first_failure((~is_finite(carry.y), RESULTS.nonfinite), (carry.stiffness > limit, RESULTS.unstable_step))
+
+
+class _Resetting(NamedTuple):
+    y: Any
+    refractory: Float[Array, ""]
+    """What is left of it [ms]."""
+
+
+class _ResettingProgram(AbstractProgram):
+    """A model that resets, on the grid: the threshold is tested at the end of each step, and V held for t_ref."""
+
+    model: AbstractSpikingModel
+    stimulus: AbstractStimulus
+    y0: Any
+    split: SplitGrid
+    solver: diffrax.AbstractSolver
+
+    def init(self) -> _Resetting:
+        return _Resetting(self.y0, jnp.zeros_like(self.model.gap(self.y0)))
+
+    def step(self, carry: _Resetting, edge: Edge) -> tuple[_Resetting, Span]:
+        model, h = self.model, edge.right - edge.left
+        within = InputWithin(self.stimulus, edge.left, edge.right)
+        y = one_step(self.solver, model, carry.y, within, edge.right)
+        is_held = carry.refractory > 0
+        y = y._replace(V=jnp.where(is_held, carry.y.V, y.V))
+        gap = model.gap(y)
+        has_spiked = (gap >= 0) & (model.gap(carry.y) < 0)
+        time = jnp.where(has_spiked, edge.right, jnp.inf)
+        y = model.reset(y, has_spiked.astype(gap.dtype))
+        refractory = jnp.where(has_spiked, model.t_ref, jnp.maximum(carry.refractory - h, 0.0))
+        return _Resetting(y, refractory), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+
+    def state(self, carry: _Resetting) -> Any:
+        return carry.y
+
+    def outcome(self, carry: _Resetting) -> RESULTS:
+        return first_failure((~is_finite(carry.y), RESULTS.nonfinite))
+
+
+def _stiffness(model: AbstractModel, y: Any, within: InputWithin, edge: Edge) -> Float[Array, ""]:
+    """|dV'/dV| h at the start of a step: the total conductance over C_m of a membrane."""
+
+    def dV(V: Array) -> Array:
+        return model.voltage(model.vector_field(edge.left, y._replace(V=V), within))
+
+    rate = jax.jvp(dV, (y.V,), (jnp.ones_like(y.V),))[1]
+    return jax.lax.stop_gradient(jnp.abs(rate) * (edge.right - edge.left))
 
 
 def _takes_one_term(solver: diffrax.AbstractSolver) -> bool:
@@ -97,15 +177,3 @@ def _takes_one_term(solver: diffrax.AbstractSolver) -> bool:
 
 def _default_solver(model: AbstractModel) -> diffrax.AbstractSolver:
     return ExponentialStrang() if isinstance(model, AbstractConductanceModel) else RK4()
-
-
-def _prepared(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
-    """The solver with a stage loop that has every derivative, and root-finder tolerances of its own."""
-    if isinstance(solver, diffrax.AbstractRungeKutta) and solver.scan_kind is None:
-        solver = dataclasses.replace(solver, scan_kind="bounded")
-    if isinstance(solver, diffrax.AbstractImplicitSolver) and not eqx.is_array_like(solver.root_finder.rtol):
-        # without error control there are no tolerances to inherit; far below the error of any useful step
-        tolerance = max(1e-9, 16 * float(jnp.finfo(jnp.result_type(float)).eps))
-        finder = dataclasses.replace(solver.root_finder, rtol=tolerance, atol=tolerance, norm=optx.max_norm)
-        solver = eqx.tree_at(lambda s: s.root_finder, solver, finder)
-    return solver

@@ -1,5 +1,7 @@
 """Fixed grids that split where the stimulus jumps, and the input as one step sees it."""
 
+import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,10 +10,45 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxneuro.solvers._base import TimeGrid
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["InputWithin", "SplitGrid", "split_grid"]
+__all__ = ["InputWithin", "SplitGrid", "TimeGrid", "split_grid"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeGrid:
+    """Start, end and saving interval of a run [ms]: Python numbers, known before compilation."""
+
+    t0: float
+    t1: float
+    dt_save: float
+
+    @property
+    def save_ts(self) -> np.ndarray:
+        """t0, t0 + dt_save, ... and t1, in float64."""
+        return _regular(self.t0, self.t1, self.dt_save)
+
+    def steps(self, dt: float) -> np.ndarray:
+        """Edges t0, t0 + dt, ... and t1 of a fixed grid, in float64."""
+        return _regular(self.t0, self.t1, dt)
+
+    def save_indices(self, dt: float) -> np.ndarray:
+        """Which edges of `steps(dt)` are saved; a ValueError if the saving times are not among them."""
+        stride = round(self.dt_save / dt)
+        if stride < 1 or abs(stride * dt - self.dt_save) > 1e-9 * self.dt_save:
+            raise ValueError(
+                f"Argument `dt_save` must be a multiple of the solver's dt={dt:g} ms, but is dt_save={self.dt_save:g} "
+                f"ms; use e.g. dt_save={max(stride, 1) * dt:g}."
+            )
+        last = len(self.steps(dt)) - 1
+        return np.unique(np.append(np.arange(0, last, stride), last))
+
+
+def _regular(t0: float, t1: float, dt: float) -> np.ndarray:
+    n = max(math.ceil((t1 - t0) / dt - 1e-6), 1)  # 1e-6 of a step: rounding must not add an empty last one
+    ts = t0 + dt * np.arange(n + 1)
+    ts[-1] = t1
+    return ts
 
 
 class SplitGrid(NamedTuple):
@@ -25,12 +62,16 @@ class SplitGrid(NamedTuple):
     """Whether the edge is a point of the regular grid."""
     save_indices: Int[Array, " n_save"]
     """Edges whose states are saved."""
+    save_rows: Int[Array, " n_edge"]
+    """The inverse: which of the saved states an edge's is; n_save if it is not saved."""
 
 
 def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGrid:
     """Grid of step `dt` [ms] over `grid`, split at the stimulus' jumps; differentiable in the jump times."""
     regular = jnp.asarray(grid.steps(dt), jnp.result_type(float))
-    saved = jnp.asarray(grid.save_indices(dt))
+    saved = grid.save_indices(dt)
+    rows = np.full(regular.size, saved.size)
+    rows[saved] = np.arange(saved.size)
     # an edge outside the run becomes an empty step at its border; infinite ones must not carry inf * 0 gradients
     raw = stimulus.jump_ts.astype(regular.dtype)
     jumps = jnp.where(raw > regular[0], jnp.where(raw < regular[-1], raw, regular[-1]), regular[0])
@@ -42,8 +83,9 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     is_regular = ~jnp.any(is_at, axis=0)
     regular_index = k - jnp.sum(place[:, None] <= k[None, :], axis=0)
     edges = jnp.where(is_regular, regular[regular_index], jnp.sum(jnp.where(is_at, jumps[:, None], 0.0), axis=0))
-    save_indices = saved + jnp.sum(jumps[:, None] < regular[saved][None, :], axis=0)
-    return SplitGrid(edges, regular_index, is_regular, save_indices)
+    save_indices = jnp.asarray(saved) + jnp.sum(jumps[:, None] < regular[saved][None, :], axis=0)
+    save_rows = jnp.where(is_regular, jnp.asarray(rows)[regular_index], saved.size)
+    return SplitGrid(edges, regular_index, is_regular, save_indices, save_rows)
 
 
 def _snapped(jumps: Float[Array, " n_jump"], regular: Float[Array, " n"], dt: float) -> Float[Array, " n_jump"]:

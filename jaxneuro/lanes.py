@@ -1,0 +1,214 @@
+"""Many simulations as lanes of one compiled loop: chunks that fit the cache, wide vectors, all cores.
+
+A lane is one parameter set. On a CPU, lanes run in chunks of 128 (64 in float64) that each run their whole time loop,
+so that the state stays in the first-level cache and every operation fills the vector registers. On other devices all
+lanes run together.
+"""
+
+import functools
+import math
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+from jaxtyping import Array, Bool
+
+__all__ = ["any_lane", "chunk_width", "chunked", "compiler_options", "map_batches", "map_lanes", "n_cores"]
+
+# Below it XLA does not vectorise: 16 lanes cost more than 64.
+_NARROWEST = 64
+_VECTOR = 16
+_MOST_CHUNKS = 16  # of one call, between which progress is shown and Ctrl-C heard
+_HOISTS_LOOPS = tuple(map(int, jaxlib.__version__.split(".")[:2])) >= (0, 12)
+
+
+def _hoist_loops() -> bool:
+    """Have jaxlib < 0.12 compile whole loops into one kernel, as later ones do; whether that came in time."""
+    flag = "xla_cpu_small_while_loop_byte_threshold"
+    given = os.environ.get("XLA_FLAGS", "")
+    if _HOISTS_LOOPS or flag in given:
+        return True
+    if jax._src.xla_bridge.backends_are_initialized():
+        return False
+    os.environ["XLA_FLAGS"] = f"{given} --xla_backend_extra_options={flag}=1000000000".strip()
+    return True
+
+
+is_hoisting = _hoist_loops()
+
+
+@functools.cache
+def _has_avx512() -> bool:
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and "avx512f" in info.read_text()
+
+
+def compiler_options() -> dict[str, Any] | None:
+    """Options of a top-level `jax.jit` whose loops run over lanes: vectors as wide as the machine's."""
+    if jax.default_backend() == "cpu" and _has_avx512():
+        return {"xla_cpu_prefer_vector_width": 512}
+    return None
+
+
+def n_cores() -> int:
+    """Processor cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
+
+
+def chunk_width(n_lane: int) -> int:
+    """Lanes of a chunk: as even as possible, whole vectors, 64 to 128 (64 in float64); all lanes where not on a CPU."""
+    if jax.default_backend() != "cpu":
+        return n_lane
+    widest = 128 if jnp.finfo(jnp.result_type(float)).bits == 32 else 64
+    even = n_lane / math.ceil(n_lane / widest)
+    return max(_VECTOR * math.ceil(even / _VECTOR), _NARROWEST)
+
+
+@jax.custom_batching.custom_vmap
+def any_lane(condition: Bool[Array, ""]) -> Bool[Array, ""]:
+    """Whether a condition holds in any lane: under jax.vmap one value for all of them, so that loops and branches on
+    it stay real ones. The condition must not depend on a derivative."""
+    return condition
+
+
+@any_lane.def_vmap
+def _any_lane_rule(axis_size: int, in_batched: list[bool], condition: Array) -> tuple[Array, bool]:
+    return any_lane(jnp.any(condition, axis=0)), False
+
+
+def chunked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of pytrees of arrays, which under a user's jax.vmap runs in chunks instead of all lanes at once.
+
+    Nothing changes without vmap. The result cannot be differentiated in reverse mode.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    @call.def_vmap
+    def rule(axis_size: int, in_batched: list[Any], *args: Any) -> tuple[Any, Any]:
+        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, in_batched)
+        out = _over_chunks(jax.vmap(function, in_axes=tuple(axes)), axis_size, axes, args)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return call
+
+
+def _over_chunks(function: Callable[..., Any], n_lane: int, axes: Any, args: tuple) -> Any:
+    """Run a vmapped function chunk after chunk; the last chunk is filled with copies of the last lane."""
+    width = chunk_width(n_lane)
+    if n_lane == width or n_lane < 4:  # a few lanes cost less alone than 64 do
+        return function(*args)
+    n_chunk = math.ceil(n_lane / width)
+    index = jnp.minimum(jnp.arange(n_chunk * width), n_lane - 1).reshape(n_chunk, width)
+    leaves, structure = jax.tree.flatten(args)
+    is_mapped = [axis is not None for axis in jax.tree.leaves(axes, is_leaf=lambda axis: axis is None)]
+
+    def one(chunk: Array) -> Any:
+        chosen = [leaf[chunk] if mapped else leaf for leaf, mapped in zip(leaves, is_mapped, strict=True)]
+        return function(*jax.tree.unflatten(structure, chosen))
+
+    out = jax.lax.map(one, index)
+    return jax.tree.map(lambda leaf: leaf.reshape(n_chunk * width, *leaf.shape[2:])[:n_lane], out)
+
+
+def map_lanes(function: Callable[[Any], Any], values: Any, *, cores: int | None = None) -> Any:
+    """`jax.vmap(function)(values)` in chunks over the cores: the engine of `sweep` for functions of your own.
+
+    **Arguments:** `function`, of one lane, returning arrays; it may hold `simulate`, jax.grad, jax.jacfwd. `values`,
+    arrays with a leading lane axis, in any pytree. `cores`, how many work at a time; None for all.
+
+    Derivatives belong inside: `map_lanes(jax.value_and_grad(loss), values)`. The same `function` object with other
+    values, or another number of lanes, does not compile again. Returns NumPy arrays.
+
+    >>> map_lanes(lambda g: simulate(HodgkinHuxley(C_m=g), 10.0, t1=20.0).voltage[-1], jnp.linspace(0.8, 1.2, 500))
+    """
+    leaves = jax.tree.leaves(values)
+    sizes = {np.shape(leaf)[:1] for leaf in leaves}
+    if len(sizes) != 1 or sizes == {()}:
+        raise ValueError(
+            f"Argument `values` must hold arrays with one common leading axis, the lanes, but has shapes "
+            f"{[np.shape(leaf) for leaf in leaves]}; stack the values of all lanes."
+        )
+    (n_lane,) = sizes.pop()
+    kept: Any = None
+    for start, out in map_batches(function, jax.tree.map(np.asarray, values), n_lane, cores=cores):
+        if kept is None:
+            kept = jax.tree.map(lambda leaf: np.empty((n_lane, *leaf.shape[1:]), leaf.dtype), out)
+        jax.tree.map(lambda whole, part, at=start: whole.__setitem__(slice(at, at + len(part)), part), kept, out)
+    return kept
+
+
+def map_batches(
+    function: Callable[[Any], Any], values: Any, n_lane: int, *, cores: int | None = None
+) -> Iterator[tuple[int, Any]]:
+    """(first lane, results of a batch) in the order in which the batches are done. `values`: NumPy arrays.
+
+    One core works at one batch at a time; all batches have one shape, so that their number compiles nothing anew.
+    """
+    cores = n_cores() if cores is None else cores
+    if jax.default_backend() != "cpu":
+        cores = 1
+    width = chunk_width(n_lane)
+    n_chunk = math.ceil(n_lane / width)
+    # a power of two: few shapes, and every core has something to do
+    per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)
+    size = per_batch * width
+
+    def run(start: int) -> tuple[int, Any]:
+        n = min(size, n_lane - start)
+        index = np.minimum(np.arange(start, start + size), n_lane - 1)
+        batch = jax.tree.map(lambda leaf: leaf[index].reshape(per_batch, width, *leaf.shape[1:]), values)
+        out = _run_batch(function, batch, np.asarray(math.ceil(n / width)))
+        return start, jax.tree.map(lambda leaf: np.asarray(leaf).reshape(size, *leaf.shape[2:])[:n], out)
+
+    starts = range(0, n_lane, size)
+    if cores == 1 or len(starts) == 1:
+        yield from map(run, starts)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        yield run(starts[0])  # compiles, once
+        waiting = {pool.submit(run, start) for start in starts[1:]}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _run_batch(function: Callable[[Any], Any], batch: Any, n_chunk: np.ndarray) -> Any:
+    return _jitted(tuple((compiler_options() or {}).items()))(function, batch, n_chunk)
+
+
+@functools.cache
+def _jitted(options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    def run(function: Callable[[Any], Any], batch: Any, n_chunk: Array) -> Any:
+        mapped = jax.vmap(function)
+
+        def chunk(k: Array) -> Any:
+            return mapped(jax.tree.map(lambda leaf: leaf[k], batch))
+
+        most = jax.tree.leaves(batch)[0].shape[0]
+        if most == 1:
+            return jax.tree.map(lambda leaf: leaf[None], chunk(0))
+        empty = jax.tree.map(lambda leaf: jnp.zeros((most, *leaf.shape), leaf.dtype), jax.eval_shape(chunk, n_chunk))
+
+        def step(k: Array, out: Any) -> Any:
+            return jax.tree.map(lambda whole, part: whole.at[k].set(part), out, chunk(k))
+
+        return jax.lax.fori_loop(0, n_chunk, step, empty)
+
+    return eqx.filter_jit(run, **({"compiler_options": dict(options)} if options else {}))

@@ -1,0 +1,65 @@
+"""Exponential one-step methods for conductance models: each variable exactly while the others are held."""
+
+from typing import Any
+
+import jax
+
+from jaxneuro.models import AbstractConductanceModel, AbstractModel
+from jaxneuro.numerics import linear_update
+from jaxneuro.solvers._one_step import AbstractOneStep, model_of
+
+__all__ = ["ExponentialEuler", "ExponentialStrang", "require_conductance_model"]
+
+
+class ExponentialEuler(AbstractOneStep):
+    """Exponential Euler (Rush-Larsen) method: each variable exactly, the others frozen at the step's start.
+
+    First order: on Hodgkin-Huxley at dt = 0.01 ms its fourth spike is 0.26 ms late. Prefer ExponentialStrang.
+
+    References: Rush & Larsen (1978), IEEE Trans Biomed Eng 25:389. doi:10.1109/TBME.1978.326270
+    """
+
+    def order(self, terms: Any) -> int:
+        return 1
+
+    def advance(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
+        h = t1 - t0
+        dy, A = require_conductance_model(model_of(terms)).linearised(y0, args(t0 + 0.5 * h))
+        return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, h), y0, dy, A)
+
+
+class ExponentialStrang(AbstractOneStep):
+    """Strang splitting of exponential updates: half a step of V, a full step of the gates, half a step of V.
+
+    Second order, unconditionally stable for ohmic channels; the default for conductance models. On Hodgkin-Huxley its
+    fourth spike is off by 0.0024 / 0.0148 / 0.059 ms at dt = 0.01 / 0.025 / 0.05 ms.
+
+    References: Strang (1968), SIAM J Numer Anal 5:506. doi:10.1137/0705041;
+    Rush & Larsen (1978), IEEE Trans Biomed Eng 25:389. doi:10.1109/TBME.1978.326270
+    """
+
+    def order(self, terms: Any) -> int:
+        return 2
+
+    def advance(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
+        model = require_conductance_model(model_of(terms))
+        h = t1 - t0
+
+        def half_voltage(y: Any, t: Any) -> Any:
+            dy, A = model.linearised(y, args(t))
+            return y._replace(V=linear_update(y.V, dy.V, A.V, 0.5 * h))
+
+        y = half_voltage(y0, t0 + 0.25 * h)
+        dy, A = model.linearised(y, args(t0 + 0.5 * h))
+        others = jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, h), y, dy, A)
+        return half_voltage(others._replace(V=y.V), t0 + 0.75 * h)
+
+
+def require_conductance_model(model: AbstractModel) -> AbstractConductanceModel:
+    """The model itself, or a ValueError if exponential solvers cannot drive it."""
+    if not isinstance(model, AbstractConductanceModel):
+        raise ValueError(
+            f"Argument `solver` must suit the model, but exponential solvers need a conductance model and "
+            f"{type(model).__name__} is none; use RK4()."
+        )
+    return model
