@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,7 +20,18 @@ import jaxlib
 import numpy as np
 from jaxtyping import Array, Bool
 
-__all__ = ["any_lane", "chunk_width", "chunked", "compiler_options", "map_batches", "map_lanes", "n_cores"]
+__all__ = [
+    "Plan",
+    "any_lane",
+    "chunk_width",
+    "chunked",
+    "compiler_options",
+    "map_lanes",
+    "n_cores",
+    "plan",
+    "run_batches",
+    "store",
+]
 
 # Below it XLA does not vectorise: 16 lanes cost more than 64.
 _NARROWEST = 64
@@ -123,6 +134,35 @@ def _over_chunks(function: Callable[..., Any], n_lane: int, axes: Any, args: tup
     return jax.tree.map(lambda leaf: leaf.reshape(n_chunk * width, *leaf.shape[2:])[:n_lane], out)
 
 
+class Plan(NamedTuple):
+    """How a number of lanes is cut: batches of `per_batch` chunks of `width` lanes, one batch per core at a time.
+
+    All batches have one shape, so that another number of lanes compiles nothing anew; between them progress is shown
+    and Ctrl-C is heard.
+    """
+
+    width: int
+    per_batch: int
+    cores: int
+
+    @property
+    def size(self) -> int:
+        """Lanes of a batch."""
+        return self.width * self.per_batch
+
+
+def plan(n_lane: int, cores: int | None = None) -> Plan:
+    """The plan for `n_lane` lanes on `cores` cores, None for all that this process may use."""
+    if cores is not None and (isinstance(cores, bool) or not isinstance(cores, int) or cores < 1):
+        raise ValueError(f"Argument `cores` must be a whole number of at least 1, but is {cores!r}; None takes all.")
+    cores = 1 if jax.default_backend() != "cpu" else cores or n_cores()
+    width = chunk_width(n_lane)
+    n_chunk = math.ceil(n_lane / width)
+    # a power of two, so that there are few shapes, and every core has something to do
+    per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)
+    return Plan(width, per_batch, cores)
+
+
 def map_lanes(function: Callable[[Any], Any], values: Any, *, cores: int | None = None) -> Any:
     """`jax.vmap(function)(values)` in chunks over the cores: the engine of `sweep` for functions of your own.
 
@@ -132,54 +172,52 @@ def map_lanes(function: Callable[[Any], Any], values: Any, *, cores: int | None 
     Derivatives belong inside: `map_lanes(jax.value_and_grad(loss), values)`. The same `function` object with other
     values, or another number of lanes, does not compile again. Returns NumPy arrays.
 
-    >>> map_lanes(lambda g: simulate(HodgkinHuxley(C_m=g), 10.0, t1=20.0).voltage[-1], jnp.linspace(0.8, 1.2, 500))
+    >>> map_lanes(lambda C: simulate(HodgkinHuxley(C_m=C), 10.0, t1=20.0).voltage[-1], jnp.linspace(0.8, 1.2, 500))
     """
     leaves = jax.tree.leaves(values)
     sizes = {np.shape(leaf)[:1] for leaf in leaves}
-    if len(sizes) != 1 or sizes == {()}:
+    if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
         raise ValueError(
             f"Argument `values` must hold arrays with one common leading axis, the lanes, but has shapes "
             f"{[np.shape(leaf) for leaf in leaves]}; stack the values of all lanes."
         )
     (n_lane,) = sizes.pop()
     kept: Any = None
-    for start, out in map_batches(function, jax.tree.map(np.asarray, values), n_lane, cores=cores):
-        if kept is None:
-            kept = jax.tree.map(lambda leaf: np.empty((n_lane, *leaf.shape[1:]), leaf.dtype), out)
-        jax.tree.map(lambda whole, part, at=start: whole.__setitem__(slice(at, at + len(part)), part), kept, out)
+    for index, out in run_batches(function, jax.tree.map(np.asarray, values), np.arange(n_lane), plan(n_lane, cores)):
+        kept = store(kept, index, out, n_lane)
     return kept
 
 
-def map_batches(
-    function: Callable[[Any], Any], values: Any, n_lane: int, *, cores: int | None = None
-) -> Iterator[tuple[int, Any]]:
-    """(first lane, results of a batch) in the order in which the batches are done. `values`: NumPy arrays.
+def store(kept: Any, index: np.ndarray, out: Any, n_lane: int) -> Any:
+    """`kept`, made for `n_lane` lanes if it is None, with the results of the lanes `index`."""
+    if kept is None:
+        kept = jax.tree.map(lambda part: np.empty((n_lane, *part.shape[1:]), part.dtype), out)
+    for whole, part in zip(jax.tree.leaves(kept), jax.tree.leaves(out), strict=True):
+        whole[index] = part
+    return kept
 
-    One core works at one batch at a time; all batches have one shape, so that their number compiles nothing anew.
-    """
-    cores = n_cores() if cores is None else cores
-    if jax.default_backend() != "cpu":
-        cores = 1
-    width = chunk_width(n_lane)
-    n_chunk = math.ceil(n_lane / width)
-    # a power of two: few shapes, and every core has something to do
-    per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)
-    size = per_batch * width
 
-    def run(start: int) -> tuple[int, Any]:
-        n = min(size, n_lane - start)
-        index = np.minimum(np.arange(start, start + size), n_lane - 1)
-        batch = jax.tree.map(lambda leaf: leaf[index].reshape(per_batch, width, *leaf.shape[1:]), values)
-        out = _run_batch(function, batch, np.asarray(math.ceil(n / width)))
-        return start, jax.tree.map(lambda leaf: np.asarray(leaf).reshape(size, *leaf.shape[2:])[:n], out)
+def run_batches(
+    function: Callable[[Any], Any], values: Any, lanes: np.ndarray, plan: Plan
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Run the given lanes of `values` (NumPy arrays) and yield (their indices, their results), batch by batch as they
+    are done."""
 
-    starts = range(0, n_lane, size)
-    if cores == 1 or len(starts) == 1:
-        yield from map(run, starts)
+    def run(index: np.ndarray) -> tuple[np.ndarray, Any]:
+        filled = np.resize(index, plan.size)  # a batch that is not full repeats its lanes
+        shape = (plan.per_batch, plan.width)
+        batch = jax.tree.map(lambda leaf: leaf[filled].reshape(*shape, *leaf.shape[1:]), values)
+        out = _run_batch(function, batch, np.asarray(math.ceil(len(index) / plan.width)))
+        return index, jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[: len(index)], out)
+
+    parts = [lanes[start : start + plan.size] for start in range(0, len(lanes), plan.size)]
+    if plan.cores == 1 or len(parts) == 1:
+        yield from map(run, parts)
         return
-    with ThreadPoolExecutor(cores) as pool:
-        yield run(starts[0])  # compiles, once
-        waiting = {pool.submit(run, start) for start in starts[1:]}
+    if _is_new(function, values, plan):  # two threads would both compile it
+        yield run(parts.pop(0))
+    with ThreadPoolExecutor(plan.cores) as pool:
+        waiting = {pool.submit(run, part) for part in parts}
         try:
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -187,6 +225,19 @@ def map_batches(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+_seen: set[Any] = set()
+
+
+def _is_new(function: Callable[[Any], Any], values: Any, plan: Plan) -> bool:
+    """Whether no such batch has been run, so that it has yet to be compiled."""
+    leaves, structure = jax.tree.flatten((function, values))
+    kinds = tuple((x.shape, str(x.dtype)) if isinstance(x, np.ndarray | jax.Array) else x for x in leaves)
+    key = (structure, kinds, plan)
+    is_new = key not in _seen
+    _seen.add(key)
+    return is_new
 
 
 def _run_batch(function: Callable[[Any], Any], batch: Any, n_chunk: np.ndarray) -> Any:

@@ -84,11 +84,13 @@ class StimulusCase(NamedTuple):
 
 
 class StepperCase(NamedTuple):
-    """A one-step method and the order at which its error falls."""
+    """A one-step method and the order at which its error falls; `slack`: how far the observed order may be off, more
+    for Tsit5, whose leading term is so small that the next one shows."""
 
     solver: diffrax.AbstractSolver
     order: int
     dts: tuple[float, ...]
+    slack: float = 0.3
 
 
 def _state(model: AbstractModel, *values: float) -> Any:
@@ -173,7 +175,7 @@ STIMULI: dict[str, Callable[[], StimulusCase]] = {
 # Steps small enough for the order to show, large enough for it to stand above rounding.
 STEPPERS: dict[str, Callable[[], StepperCase]] = {
     "RK4": lambda: StepperCase(RK4(), 4, (0.02, 0.01, 0.005)),
-    "Tsit5": lambda: StepperCase(Tsit5(), 5, (0.01, 0.005, 0.0025)),
+    "Tsit5": lambda: StepperCase(Tsit5(), 5, (0.02, 0.01, 0.005), slack=0.8),
     "Heun": lambda: StepperCase(Heun(), 2, (0.01, 0.005, 0.0025)),
     "Euler": lambda: StepperCase(Euler(), 1, (0.005, 0.0025, 0.00125)),
     "ExponentialStrang": lambda: StepperCase(ExponentialStrang(), 2, (0.02, 0.01, 0.005)),

@@ -84,7 +84,7 @@ def test_stepper_converges_at_its_order_through_a_spike(name, spike):
     case, (model, y0, V) = STEPPERS[name](), spike
     errors = errors_by_step(case, model, y0, SWING, V, 4.0)
     # three steps, the largest not yet wholly asymptotic
-    assert observed_order(case.dts, errors) == pytest.approx(case.order, abs=0.3), errors
+    assert observed_order(case.dts, errors) == pytest.approx(case.order, abs=case.slack), errors
 
 
 @pytest.mark.parametrize("name", DIFFRAX)
@@ -343,7 +343,7 @@ def test_solver_refuses_saving_times_off_its_grid(solver):
 
 @pytest.mark.parametrize("name", STEPPERS)
 def test_stepper_order_is_what_it_says(name):
-    solver, order, _ = STEPPERS[name]()
+    solver, order, *_ = STEPPERS[name]()
     assert solver.order(None) == order
 
 

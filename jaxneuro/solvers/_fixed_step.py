@@ -107,7 +107,8 @@ class _SmoothProgram(AbstractProgram):
 
     def step(self, carry: _Smooth, edge: Edge) -> tuple[_Smooth, Span]:
         within = InputWithin(self.stimulus, edge.left, edge.right)
-        y = one_step(self.solver, self.model, carry.y, within, edge.right)
+        # computed once, not once for every use of it
+        y = jax.lax.optimization_barrier(one_step(self.solver, self.model, carry.y, within, edge.right))
         has_spiked, time = crossing_time(self.model, within, carry.y, y)
         stiffness = carry.stiffness
         if isinstance(self.solver, AbstractRungeKutta):

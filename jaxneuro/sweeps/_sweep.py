@@ -1,22 +1,24 @@
-"""Many simulations at once: vmap over parameter values, in chunks."""
+"""Many simulations at once: lanes of one compiled loop over parameter values."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from tqdm import tqdm
 
 from jaxneuro import params
-from jaxneuro._simulate import checked_run, simulate
+from jaxneuro._simulate import check_shape, checked_run, simulate
+from jaxneuro.compilation import compile_seconds
+from jaxneuro.lanes import Plan, plan, run_batches, store
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
 from jaxneuro.results import RESULTS
-from jaxneuro.solvers import AbstractSolver, TimeGrid, default_fixed_solver
+from jaxneuro.solvers import AbstractSolver, Adaptive, Reducer, TimeGrid, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.sweeps._grids import Grid, zipped
 from jaxneuro.sweeps._measures import Measure, chosen_measures
@@ -39,9 +41,9 @@ def sweep(
     t0: float = 0.0,
     dt_save: float | None = None,
     solver: AbstractSolver | None = None,
-    keep: Sequence[str | Callable] = ("spike_count",),
+    keep: Sequence[str | Reducer | Callable] = ("spike_count",),
     max_spikes: int | None = None,
-    chunk_size: int = 256,
+    cores: int | None = None,
     progress: bool = True,
 ) -> "xr.Dataset":
     """Simulate a model at every point of a grid of parameters and stimulus fields.
@@ -53,64 +55,132 @@ def sweep(
       ("na.g_max") or, with the prefix "stimulus.", fields of the stimulus ("stimulus.amplitude").
     - `solver`: FixedStep(0.025) for conductance models, FixedStep(0.05) for other smooth ones, ExactSpikes for those
       that reset, if None.
-    - `keep`: what remains of each simulation: names (spike_count, rate, first_spike, isi_mean, isi_cv, spike_times,
-      V_min, V_max, V_mean, V_end, voltage) or functions of a `Solution`.
-    - `chunk_size`: simulations that run together; sets the memory needed, not the result.
+    - `keep`: what remains of each simulation. Gathered while it runs, so that no trace needs memory: spike_count,
+      rate, first_spike, isi_mean, isi_cv, V_min, V_max, V_mean, V_end, or a `Reducer` of your own. From a run that is
+      held as a whole, a few hundred at a time: voltage, spike_times, or any function of a `Solution`.
+    - `cores`: how many work at a time; None for all.
 
     Returns a dataset with one axis per parameter of a product (else one axis "point"), units as attributes, and
-    `result`, how each simulation ended; a failed one is marked there and does not disturb the others. Ctrl-C returns
-    what is done, the rest marked "not_run".
+    `result`, how each simulation ended; a failed one is marked there and does not disturb the others. Its attributes
+    say how long it compiled and ran [s]. Ctrl-C returns what is done, the rest marked "not_run". Other values, bounds
+    or numbers of points do not compile again.
 
     >>> sweep(HodgkinHuxley(), Step(10.0, 5.0, 40.0), product({"na.g_max": [80.0, 120.0]}), t1=50.0)
     """
+    began = time.perf_counter()
     grid = grid if isinstance(grid, Grid) else zipped(grid)
-    if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
-        raise ValueError(f"Argument `chunk_size` must be a whole number of at least 1, but is {chunk_size!r}; use 256.")
     solver = default_fixed_solver(model) if solver is None else solver
     stimulus, solver, times, n_spikes = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=max_spikes
     )
+    check_shape(model, stimulus)
     infos = {name: _checked_info(model, stimulus, name, column) for name, column in grid.columns.items()}
     measures = chosen_measures(keep)
-    functions = tuple(measure.function for measure in measures.values())
+    # numbers become arrays: as part of the compiled code, each new value would compile again
+    lane = Lane(model, stimulus, solver, times, tuple(measures.values()), n_spikes, max_spikes is None)
+    dtype = jnp.result_type(float)
+    values = {name: column.astype(dtype) for name, column in grid.columns.items()}
 
-    chunks, codes = [], []
-    try:
-        for values, n in tqdm(_chunks(grid, chunk_size), unit="chunk", desc="sweep", disable=not progress):
-            kept, code = _run_chunk(model, stimulus, values, solver, times, n_spikes, functions)
-            chunks.append([np.asarray(column)[:n] for column in kept])
-            codes.append(np.asarray(code)[:n])
-    except KeyboardInterrupt:
-        if not chunks:
-            raise
-    columns = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-    return _dataset(grid, infos, measures, columns, np.concatenate(codes), times.save_ts)
+    cut = plan(len(grid), cores)
+    kept, is_done = None, np.zeros(len(grid), bool)
+    bar = tqdm(total=len(grid), unit="run", unit_scale=True, desc="sweep", disable=not progress)
+    with compile_seconds() as watch, bar:
+        try:
+            for index, out in _batches(lane, values, cut):
+                kept = store(kept, index, out, len(grid))
+                is_done[index] = True
+                bar.update(len(index))
+        except KeyboardInterrupt:
+            if kept is None:
+                raise
+    (*columns, _), codes = kept
+    _mark_missing(columns, codes, ~is_done)
+    seconds = {
+        "compile_seconds": watch.seconds,
+        "run_seconds": time.perf_counter() - began - watch.seconds,
+        "cores": cut.cores,
+        "solver": str(solver),
+    }
+    return _dataset(grid, infos, measures, columns, codes, times.save_ts, seconds)
 
 
-@eqx.filter_jit
-def _run_chunk(
-    model: AbstractModel,
-    stimulus: AbstractStimulus,
-    values: dict[str, Array],
-    solver: AbstractSolver,
-    times: TimeGrid,
-    max_spikes: int,
-    functions: tuple[Callable, ...],
-) -> tuple[list[Array], Array]:
-    def lane(values: dict[str, Array]) -> tuple[list[Array], Array]:
-        solution = simulate(
-            params.replace(model, {name: value for name, value in values.items() if not _is_of_stimulus(name)}),
-            params.replace(stimulus, {_bare(name): value for name, value in values.items() if _is_of_stimulus(name)}),
-            t0=times.t0,
-            t1=times.t1,
-            dt_save=times.dt_save,
-            solver=solver,
-            max_spikes=max_spikes,
-            throw=False,
-        )
-        return [function(solution) for function in functions], solution.result._value
+class Lane(eqx.Module):
+    """One simulation of a sweep, as a function of its parameter values."""
 
-    return jax.vmap(lane)(values)
+    model: AbstractModel
+    stimulus: AbstractStimulus
+    solver: AbstractSolver
+    times: TimeGrid = eqx.field(static=True)
+    measures: tuple[Measure, ...] = eqx.field(static=True)
+    n_spikes: int = eqx.field(static=True)
+    needs_all_spikes: bool = eqx.field(static=True)
+
+    def __call__(self, values: dict[str, Array]) -> tuple[list[Array], Array]:
+        """What is kept, with the number of adaptive steps as last entry, and the outcome's number."""
+        own = {name: value for name, value in values.items() if not _is_of_stimulus(name)}
+        model = params.replace(self.model, own)
+        rest = {_bare(name): value for name, value in values.items() if _is_of_stimulus(name)}
+        stimulus = params.replace(self.stimulus, rest)
+
+        duration = self.times.t1 - self.times.t0
+        reducers = [m.reducer(model, duration) for m in self.measures if m.reducer is not None]
+        functions = [m.function for m in self.measures if m.function is not None]
+        gathered, codes = (jnp.asarray(0),), []
+        if reducers or not functions:
+            if isinstance(self.solver, Adaptive):
+                reducers.append(_N_STEPS)
+            gathered, result = self.solver.reduce(model, stimulus, model.init_state(), self.times, tuple(reducers))
+            codes.append(result._value)
+        if functions:
+            solution = simulate(
+                model,
+                stimulus,
+                t0=self.times.t0,
+                t1=self.times.t1,
+                dt_save=self.times.dt_save,
+                solver=self.solver,
+                max_spikes=None if self.needs_all_spikes else self.n_spikes,
+                throw=False,
+            )
+            codes.append(solution.result._value)
+        in_loop, of_solution = iter(gathered), (function(solution) for function in functions)
+        kept = [next(in_loop if m.reducer is not None else of_solution) for m in self.measures]
+        return [*kept, gathered[-1] if isinstance(self.solver, Adaptive) else jnp.asarray(0)], codes[-1]
+
+
+_N_STEPS = Reducer(lambda y: jnp.asarray(0), lambda n, span: n + 1)
+
+
+def _batches(lane: Lane, values: dict[str, np.ndarray], cut: Plan) -> Iterator[tuple[np.ndarray, Any]]:
+    """All lanes in batches; of an adaptive solver sorted by expected work, since a chunk waits for its slowest."""
+    n = len(next(iter(values.values())))
+    if not isinstance(lane.solver, Adaptive) or n <= 2 * cut.size:
+        yield from run_batches(lane, values, np.arange(n), cut)
+        return
+    sample = np.linspace(0, n - 1, cut.size).round().astype(int)
+    ((index, out),) = run_batches(lane, values, sample, cut)
+    yield index, out
+    rest = np.setdiff1d(np.arange(n), sample)
+    n_steps = out[0][-1]
+    yield from run_batches(lane, values, rest[np.argsort(_expected(values, sample, n_steps, rest))], cut)
+
+
+def _expected(values: dict[str, np.ndarray], known: np.ndarray, steps: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Numbers of steps of the lanes `wanted`, by a quadratic fit to those of the lanes `known`."""
+    columns = np.stack([column.astype(np.float64) for column in values.values()], axis=1)
+    scaled = (columns - columns[known].mean(0)) / np.maximum(columns[known].std(0), 1e-300)
+    terms = np.concatenate([np.ones((len(scaled), 1)), scaled, scaled**2], axis=1)
+    return terms[wanted] @ np.linalg.lstsq(terms[known], steps.astype(np.float64), rcond=None)[0]
+
+
+def _mark_missing(columns: list[np.ndarray], codes: np.ndarray, is_missing: np.ndarray) -> None:
+    """NaN where numbers can be, and the outcome "not_run", for the points that an interrupted sweep has not reached."""
+    if not is_missing.any():
+        return
+    for k, column in enumerate(columns):
+        columns[k] = column if np.issubdtype(column.dtype, np.floating) else column.astype(float)
+        columns[k][is_missing] = np.nan
+    codes[is_missing] = _NOT_RUN
 
 
 def _is_of_stimulus(name: str) -> bool:
@@ -131,17 +201,6 @@ def _checked_info(model: AbstractModel, stimulus: AbstractStimulus, name: str, v
     return info
 
 
-def _chunks(grid: Grid, chunk_size: int) -> list[tuple[dict[str, Array], int]]:
-    """Values of each chunk and how many of them count: the last one is padded, so that all have one shape."""
-    size = min(chunk_size, len(grid))
-    chunks = []
-    for start in range(0, len(grid), size):
-        index = np.minimum(np.arange(start, start + size), len(grid) - 1)
-        values = {name: jnp.asarray(column[index]) for name, column in grid.columns.items()}
-        chunks.append((values, min(size, len(grid) - start)))
-    return chunks
-
-
 def _dataset(
     grid: Grid,
     infos: dict[str, ParamInfo],
@@ -149,6 +208,7 @@ def _dataset(
     columns: list[np.ndarray],
     codes: np.ndarray,
     save_ts: np.ndarray,
+    attributes_of_run: dict[str, Any],
 ) -> "xr.Dataset":
     import xarray as xr
 
@@ -162,7 +222,7 @@ def _dataset(
     variables = {}
     for (name, measure), column in zip(measures.items(), columns, strict=True):
         extra = measure.extra_dims(name, column.ndim - 1)
-        shaped = _padded(column, len(grid), np.nan).reshape(*grid.shape, *column.shape[1:])
+        shaped = column.reshape(*grid.shape, *column.shape[1:])
         variables[name] = ((*grid.dims, *extra), shaped, {"units": measure.unit, "long_name": measure.doc.rstrip(".")})
         if "time" in extra:
             coordinates["time"] = ("time", save_ts, {"units": "ms", "long_name": "Time"})
@@ -174,13 +234,5 @@ def _dataset(
         "flag_values": [*outcome],
         "flag_meanings": " ".join(outcome.values()),
     }
-    variables["result"] = (grid.dims, _padded(codes, len(grid), _NOT_RUN).reshape(grid.shape), flags)
-    return xr.Dataset(variables, coordinates)
-
-
-def _padded(column: np.ndarray, n: int, fill: float) -> np.ndarray:
-    """The column with `fill` for the points that an interrupted sweep has not reached."""
-    if len(column) == n:
-        return column
-    missing = np.full((n - len(column), *column.shape[1:]), fill)
-    return np.concatenate([column, missing])
+    variables["result"] = (grid.dims, codes.reshape(grid.shape), flags)
+    return xr.Dataset(variables, coordinates, attributes_of_run)
