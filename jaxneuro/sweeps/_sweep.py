@@ -73,7 +73,6 @@ def sweep(
     stimulus, solver, times, n_spikes = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=max_spikes
     )
-    check_shape(model, stimulus)
     infos = {name: _checked_info(model, stimulus, name, column) for name, column in grid.columns.items()}
     measures = chosen_measures(keep)
     # numbers become arrays: as part of the compiled code, each new value would compile again
@@ -121,6 +120,7 @@ class Lane(eqx.Module):
         model = params.replace(self.model, own)
         rest = {_bare(name): value for name, value in values.items() if _is_of_stimulus(name)}
         stimulus = params.replace(self.stimulus, rest)
+        check_shape(model, stimulus)
 
         duration = self.times.t1 - self.times.t0
         reducers = [m.reducer(model, duration) for m in self.measures if m.reducer is not None]
