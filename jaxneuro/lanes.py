@@ -1,8 +1,8 @@
 """Many simulations as lanes of one compiled loop: chunks that fit the cache, wide vectors, all cores.
 
-A lane is one parameter set. On a CPU, lanes run in chunks of 128 (64 in float64) that each run their whole time loop,
-so that the state stays in the first-level cache and every operation fills the vector registers. On other devices all
-lanes run together.
+A lane is one parameter set. On a CPU, lanes run in chunks of 256 (128 in float64) that each run their whole time loop,
+so that the state stays in the first-level cache and every operation fills the vector registers. Half of that costs
+cheap models 15 % more, four times that 40 % more. On other devices all lanes run together.
 """
 
 import functools
@@ -40,25 +40,31 @@ _MOST_CHUNKS = 16  # of one call, between which progress is shown and Ctrl-C hea
 _HOISTS_LOOPS = tuple(map(int, jaxlib.__version__.split(".")[:2])) >= (0, 12)
 
 
-def _hoist_loops() -> bool:
-    """Have jaxlib < 0.12 compile whole loops into one kernel, as later ones do; whether that came in time."""
-    flag = "xla_cpu_small_while_loop_byte_threshold"
-    given = os.environ.get("XLA_FLAGS", "")
-    if _HOISTS_LOOPS or flag in given:
-        return True
-    if jax._src.xla_bridge.backends_are_initialized():
-        return False
-    os.environ["XLA_FLAGS"] = f"{given} --xla_backend_extra_options={flag}=1000000000".strip()
-    return True
-
-
-is_hoisting = _hoist_loops()
-
-
 @functools.cache
 def _has_avx512() -> bool:
     info = Path("/proc/cpuinfo")
     return info.is_file() and "avx512f" in info.read_text()
+
+
+def _set_flags() -> bool:
+    """Have XLA compile whole loops into one kernel (jaxlib < 0.12, as later ones do) with vectors as wide as the
+    machine's, also under a user's own jax.jit; whether that came before XLA read its flags."""
+    flags = {}
+    if not _HOISTS_LOOPS:
+        flags["xla_cpu_small_while_loop_byte_threshold"] = "--xla_backend_extra_options={}=1000000000"
+    if _has_avx512():
+        flags["xla_cpu_prefer_vector_width"] = "--{}=512"
+    given = os.environ.get("XLA_FLAGS", "")
+    missing = [flag.format(name) for name, flag in flags.items() if name not in given]
+    if not missing:
+        return True
+    if jax._src.xla_bridge.backends_are_initialized():
+        return False
+    os.environ["XLA_FLAGS"] = " ".join([given, *missing]).strip()
+    return True
+
+
+has_set_flags = _set_flags()
 
 
 def compiler_options() -> dict[str, Any] | None:
@@ -77,10 +83,11 @@ def n_cores() -> int:
 
 
 def chunk_width(n_lane: int) -> int:
-    """Lanes of a chunk: as even as possible, whole vectors, 64 to 128 (64 in float64); all lanes where not on a CPU."""
+    """Lanes of a chunk: as even as possible, whole vectors, 64 to 256 (128 in float64); all lanes where not on
+    a CPU."""
     if jax.default_backend() != "cpu":
         return n_lane
-    widest = 128 if jnp.finfo(jnp.result_type(float)).bits == 32 else 64
+    widest = 256 if jnp.finfo(jnp.result_type(float)).bits == 32 else 128
     even = n_lane / math.ceil(n_lane / widest)
     return max(_VECTOR * math.ceil(even / _VECTOR), _NARROWEST)
 
