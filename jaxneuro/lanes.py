@@ -26,6 +26,7 @@ __all__ = [
     "chunk_width",
     "chunked",
     "compiler_options",
+    "lane_budget",
     "map_lanes",
     "n_cores",
     "plan",
@@ -90,6 +91,24 @@ def chunk_width(n_lane: int) -> int:
     widest = 256 if jnp.finfo(jnp.result_type(float)).bits == 32 else 128
     even = n_lane / math.ceil(n_lane / widest)
     return max(_VECTOR * math.ceil(even / _VECTOR), _NARROWEST)
+
+
+_SHARE = 8  # of the machine's memory that the states of a differentiated run may take: one part in so many
+
+
+def lane_budget(memory: float | None = None) -> float:
+    """Bytes of one lane if the lanes that run together, a chunk per core, may take `memory` [GiB]; an eighth of the
+    machine's if None."""
+    total = _machine_bytes() / _SHARE if memory is None else memory * 2**30
+    return total / (chunk_width(10**6) * n_cores())
+
+
+@functools.cache
+def _machine_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 8 * 2**30
 
 
 @jax.custom_batching.custom_vmap

@@ -48,6 +48,8 @@ class AbstractFixedSolver(AbstractSolver):
     """A solver on a fixed grid of step `dt` [ms]."""
 
     dt: eqx.AbstractVar[float]
+    memory: eqx.AbstractVar[float | None]
+    """Most that the states of a differentiated run may take, of all lanes that run together [GiB]."""
 
     @abc.abstractmethod
     def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
-from jaxneuro.solvers._fixed_step import check_dt
+from jaxneuro.solvers._fixed_step import check_dt, check_memory
 from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
 from jaxneuro.solvers._run import reduce_on_grid, run_on_grid
@@ -34,13 +34,17 @@ class ExactSpikes(AbstractFixedSolver):
     In a network every delay must be at least `dt`. A spike that arrives between two grid points is shared between them
     in proportion, which keeps its weight and its mean time and is differentiable in spike time and delay.
 
+    **Arguments:** `dt`, step [ms]; `memory`, as in `FixedStep`.
+
     >>> ExactSpikes(dt=0.1)
     """
 
     dt: float = eqx.field(static=True, default=0.1)
+    memory: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         check_dt(self.dt)
+        check_memory(self.memory)
 
     def check(self, model: AbstractModel, grid: TimeGrid) -> None:
         """Refuse models without a reset, and saving times off the grid."""

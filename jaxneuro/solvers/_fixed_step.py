@@ -29,24 +29,35 @@ def check_dt(dt: Any) -> None:
         raise ValueError(f"Argument `dt` must be a positive number [ms], but is dt={dt!r}; use e.g. dt=0.025.")
 
 
+def check_memory(memory: Any) -> None:
+    """Raise a ValueError unless memory is None or a positive number [GiB]."""
+    if memory is not None and (isinstance(memory, bool | str) or not 0 < memory < float("inf")):
+        raise ValueError(f"Argument `memory` must be a positive number [GiB], but is memory={memory!r}; use e.g. 2.0.")
+
+
 class FixedStep(AbstractFixedSolver):
     """Fixed steps of `dt` [ms]; the default of sweeps and fits of smooth models.
 
     The grid is split where the stimulus jumps, so an onset between two grid points is neither late nor without a
-    derivative. Reverse mode stores the state of every step and recomputes the inside of it (3.5 to 4 times the cost of
-    the run); forward mode works too.
+    derivative. Reverse mode stores the state of every step and computes the inside of it anew (3 to 4 times the cost of
+    the run); where these states would not fit into `memory`, of every block of steps (5 times). Forward mode works
+    too. An explicit method whose step comes near its limit of stability is reported in `result`. Models that reset do
+    so on the grid: use ExactSpikes for exact spike times.
 
     **Arguments:** `dt`, step [ms]; `solver`, any one-step diffrax solver; None for ExponentialStrang() on conductance
-    models and RK4() on others.
+    models and RK4() on others; `memory` [GiB], the most that the stored states may take, of the lanes that run together
+    (256 per core, 128 in float64); None for an eighth of the machine's.
 
     >>> FixedStep(0.025, solver=ExponentialStrang())
     """
 
     dt: float = eqx.field(static=True)
     solver: diffrax.AbstractSolver | None = None
+    memory: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         check_dt(self.dt)
+        check_memory(self.memory)
         if self.solver is not None and not isinstance(self.solver, diffrax.AbstractSolver):
             raise TypeError(
                 f"Argument `solver` must be a diffrax solver, but is {self.solver!r}; use e.g. ExponentialStrang()."

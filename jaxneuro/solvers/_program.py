@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers._grid import SplitGrid
+from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["AbstractProgram", "Edge", "Reducer", "Span"]
 
@@ -68,6 +69,7 @@ class AbstractProgram(eqx.Module):
     """Steps on a split grid: what a solver makes of a model, an input and a start."""
 
     split: eqx.AbstractVar[SplitGrid]
+    stimulus: eqx.AbstractVar[AbstractStimulus]
 
     @abc.abstractmethod
     def init(self) -> Any:

@@ -1,21 +1,23 @@
 """The two ways to run a program: as fast as it goes, or so that it can be differentiated."""
 
+import math
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.lanes import chunked
+from jaxneuro.lanes import chunked, lane_budget
 from jaxneuro.models import AbstractModel
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
 from jaxneuro.solvers._grid import TimeGrid
-from jaxneuro.solvers._program import AbstractProgram, Reducer
+from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["first_spikes", "reduce_on_grid", "run_on_grid"]
+__all__ = ["first_spikes", "reduce_on_grid", "rows_per_block", "run_on_grid", "state_bytes"]
 
 
 def run_on_grid(
@@ -28,8 +30,9 @@ def run_on_grid(
 ) -> Trajectory:
     """Trajectory of a fixed-grid solver, differentiable in model, stimulus and y0 in every mode and order.
 
-    Without derivatives only the saving times and the spikes of each step are kept, and jax.vmap runs in chunks; with
-    them the state of every step is, and what is inside a step is computed anew in reverse mode.
+    Without derivatives only the saving times and the spikes of each step are kept, and jax.vmap runs in chunks. With
+    them the state of every step is, if all fit into `solver.memory`, and what is inside a step is computed anew in
+    reverse mode; otherwise the state of every block of steps.
     """
     ys, spikes, result = _run((model, stimulus, y0), solver=solver, grid=grid, n_spikes=n_spikes)
     n_steps = grid.steps(solver.dt).size - 1 + stimulus.jump_ts.shape[-1]
@@ -56,22 +59,88 @@ def _run_jvp(
 ) -> tuple[tuple, tuple]:
     def run(inputs: Any) -> tuple:
         model, stimulus, y0 = inputs
-        return _differentiable(solver.program(model, stimulus, y0, grid), y0, n_spikes)
+        program = solver.program(model, stimulus, y0, grid)
+        stride = round(grid.dt_save / solver.dt)
+        rows = rows_per_block(program, grid.steps(solver.dt).size, stride, solver.memory)
+        ys, times, result = _in_steps(program, y0) if rows is None else _in_blocks(program, stride, rows)
+        return ys, *first_spikes(times, n_spikes, result)
 
     return eqx.filter_jvp(run, primals, tangents)
 
 
-def _differentiable(program: AbstractProgram, y0: Any, n_spikes: int) -> tuple:
-    """The same run with the states of all steps, each step rematerialised."""
+def state_bytes(program: AbstractProgram) -> int:
+    """Bytes of what one lane carries from step to step, all of which reverse mode stores."""
+    carry = jax.eval_shape(program.init)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carry))
+
+
+def rows_per_block(program: AbstractProgram, n_steps: int, stride: int, memory: float | None) -> int | None:
+    """None if the states of all steps fit into `memory` [GiB], else how many saving intervals make a block whose inside
+    is computed anew: as many as minimise what is stored, the root of the number of steps."""
+    if n_steps * state_bytes(program) <= lane_budget(memory):
+        return None
+    return max(round(math.sqrt(n_steps) / stride), 1)
+
+
+def _in_steps(program: AbstractProgram, y0: Any) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
+    """States at the saving times and spike times of all steps, each of which reverse mode computes anew."""
 
     @jax.checkpoint
-    def step(carry: Any, edge: Any) -> tuple[Any, tuple]:
+    def step(carry: Any, edge: Edge) -> tuple[Any, tuple]:
         carry, span = program.step(carry, edge)
         return carry, (span.after, span.spike_time)
 
     end, (later, times) = jax.lax.scan(step, program.init(), program.edges())
     ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest])[program.split.save_indices], y0, later)
-    return ys, *first_spikes(times, n_spikes, program.outcome(end))
+    return ys, times, program.outcome(end)
+
+
+def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
+    """States at the saving times and spike times of all steps, in blocks of `rows` saving intervals that reverse mode
+    computes anew.
+
+    The state before a saving time's step comes `stride` steps after the last one, and one later for every jump before
+    it, so that of each interval as many first states need be kept as there are jumps, and one.
+    """
+    split, edges = program.split, program.edges()
+    kept = np.arange(min(program.stimulus.jump_ts.shape[-1] + 1, stride))
+    size = stride * rows
+    n_block = -(-edges.left.size // size)
+    edges = _filled(edges, n_block * size, split.edges[-1])
+
+    @jax.checkpoint
+    def advance(carry: Any, edge: Edge) -> tuple[Any, Array]:
+        carry, span = program.step(carry, edge)
+        return carry, span.spike_time
+
+    def step(carry: Any, edge: Edge) -> tuple[Any, tuple]:
+        y = program.state(carry)
+        carry, time = advance(carry, edge)
+        return carry, (y, time)
+
+    @jax.checkpoint
+    def block(carry: Any, edges: Edge) -> tuple[Any, tuple]:
+        carry, (ys, times) = jax.lax.scan(step, carry, edges)
+        ys = jax.tree.map(lambda leaf: leaf.reshape(-1, stride, *leaf.shape[1:])[:, kept], ys)
+        return carry, (ys, times)
+
+    blocks = jax.tree.map(lambda leaf: leaf.reshape(n_block, size), edges)
+    end, (ys, times) = jax.lax.scan(block, program.init(), blocks)
+    at = split.save_indices[:-1]
+
+    def gathered(leaf: Array, last: Array) -> Array:
+        leaf = leaf.reshape(-1, *leaf.shape[2:])[at // stride, at % stride]
+        return jnp.concatenate([leaf, last[None]])
+
+    saved = jax.tree.map(gathered, ys, program.state(end))
+    return saved, times.reshape(-1, *times.shape[2:]), program.outcome(end)
+
+
+def _filled(edges: Edge, n: int, t1: Array) -> Edge:
+    """The steps, followed by such of length 0 at the end until they are `n`."""
+    rest = n - edges.left.size
+    fill = Edge(t1, t1, edges.index[-1], jnp.asarray(False), edges.row[-1])
+    return jax.tree.map(lambda leaf, last: jnp.concatenate([leaf, jnp.broadcast_to(last, (rest,))]), edges, fill)
 
 
 def reduce_on_grid(
@@ -87,7 +156,11 @@ def reduce_on_grid(
 
 
 def _reduce(
-    program: AbstractProgram, reducers: tuple[Reducer, ...], y0: Any, *, keeps_spikes: bool
+    program: AbstractProgram,
+    reducers: tuple[Reducer, ...],
+    y0: Any,
+    *,
+    keeps_spikes: bool,
 ) -> tuple[tuple, RESULTS, Array | None]:
     def step(carry: tuple, edge: Any) -> tuple[tuple, Array | None]:
         state, kept = carry
@@ -108,7 +181,7 @@ def _saved_states(n_save: int) -> Reducer:
         return jax.tree.map(lambda leaf: jnp.zeros((n_save + 1, *leaf.shape), leaf.dtype).at[0].set(leaf), y)
 
     def update(rows: Any, span: Any) -> Any:
-        return jax.tree.map(lambda row, leaf: row.at[span.row].set(leaf), rows, span.after)
+        return jax.tree.map(lambda x, y: jax.lax.dynamic_update_index_in_dim(x, y, span.row, 0), rows, span.after)
 
     return Reducer(init, update, lambda rows: jax.tree.map(lambda row: row[:-1], rows))
 
