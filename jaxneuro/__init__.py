@@ -5,6 +5,7 @@ from jaxneuro import params as params
 from jaxneuro._simulate import simulate as simulate
 from jaxneuro._solution import Solution as Solution
 from jaxneuro._version import __version__ as __version__
+from jaxneuro.analysis.convergence import convergence as convergence
 from jaxneuro.analysis.firing import fi_curve as fi_curve
 from jaxneuro.analysis.phase_plane import phase_plane as phase_plane
 from jaxneuro.channels import HHPotassium as HHPotassium
@@ -43,6 +44,7 @@ from jaxneuro.stimuli import Ramp as Ramp
 from jaxneuro.stimuli import Sampled as Sampled
 from jaxneuro.stimuli import Sine as Sine
 from jaxneuro.stimuli import Step as Step
+from jaxneuro.sweeps import explain as explain
 from jaxneuro.sweeps import latin_hypercube as latin_hypercube
 from jaxneuro.sweeps import product as product
 from jaxneuro.sweeps import sobol as sobol

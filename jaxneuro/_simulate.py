@@ -1,6 +1,8 @@
 """The one front door: run a model."""
 
+import dataclasses
 import math
+import time
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxneuro._solution import Solution
+from jaxneuro.compilation import compile_seconds
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import is_concrete
 from jaxneuro.results import RESULTS
@@ -61,10 +64,17 @@ def simulate(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=max_spikes
     )
     y0 = None if y0 is None else _as_state(model, y0)
-    solution = _simulate(model, stimulus, y0, solver, grid, n_spikes, max_spikes is None)
-    if throw and is_concrete(solution.result._value):
+    began = time.perf_counter()
+    with compile_seconds() as watch:
+        solution = _simulate(model, stimulus, y0, solver, grid, n_spikes, max_spikes is None)
+    if not is_concrete(solution.result._value):
+        return solution
+    jax.block_until_ready(solution.result._value)
+    run_seconds = time.perf_counter() - began - watch.seconds
+    if throw:
         _raise_unless_successful(solution.result)
-    return solution
+    stats = solution.stats | {"compile_seconds": watch.seconds, "run_seconds": max(run_seconds, 0.0)}
+    return dataclasses.replace(solution, stats=stats)
 
 
 def checked_run(

@@ -19,7 +19,8 @@ class Solution(eqx.Module):
     """States over time, spikes and outcome of one simulation.
 
     `ts`: saving times [ms], shape (n_time,). `ys`: the model's state, each leaf (n_time, ...). `result`: how it ended,
-    a member of RESULTS. `stats`: number of steps. Under jax.vmap every array has a leading batch axis.
+    a member of RESULTS. `stats`: number of steps; outside jit and vmap also `compile_seconds` and `run_seconds` [s].
+    Under jax.vmap every array has a leading batch axis.
     """
 
     ts: Float[Array, "*batch n_time"]
