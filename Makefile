@@ -37,7 +37,7 @@ test-fast: $(VENV)/for-test
 
 bench: $(VENV)/for-test
 	@$(PIP) -e ".[bench]" || echo "No peer to compare with could be installed; going on without."
-	@for script in benchmarks/*.py; do $(RUN) "$$script" || exit 1; done
+	@$(RUN) benchmarks/run.py
 
 clean:
 	rm -rf $(VENV) "$(OUT)" .pytest_cache .ruff_cache build dist

@@ -83,13 +83,17 @@ def n_cores() -> int:
         return os.cpu_count() or 1
 
 
+def _widths() -> tuple[int, ...]:
+    """Widths of chunks that a plan may have: few, so that other numbers of lanes seldom compile anew."""
+    return (64, 128, 256) if jnp.finfo(jnp.result_type(float)).bits == 32 else (64, 128)
+
+
 def chunk_width(n_lane: int) -> int:
     """Lanes of a chunk: as even as possible, whole vectors, 64 to 256 (128 in float64); all lanes where not on
     a CPU."""
     if jax.default_backend() != "cpu":
         return n_lane
-    widest = 256 if jnp.finfo(jnp.result_type(float)).bits == 32 else 128
-    even = n_lane / math.ceil(n_lane / widest)
+    even = n_lane / math.ceil(n_lane / _widths()[-1])
     return max(_VECTOR * math.ceil(even / _VECTOR), _NARROWEST)
 
 
@@ -182,7 +186,7 @@ def plan(n_lane: int, cores: int | None = None) -> Plan:
     if cores is not None and (isinstance(cores, bool) or not isinstance(cores, int) or cores < 1):
         raise ValueError(f"Argument `cores` must be a whole number of at least 1, but is {cores!r}; None takes all.")
     cores = 1 if jax.default_backend() != "cpu" else cores or n_cores()
-    width = chunk_width(n_lane)
+    width = n_lane if jax.default_backend() != "cpu" else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
     n_chunk = math.ceil(n_lane / width)
     # a power of two, so that there are few shapes, and every core has something to do
     per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)

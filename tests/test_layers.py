@@ -12,7 +12,7 @@ PACKAGE = ROOT / "jaxneuro"
 
 # From the bottom to the top. A room may import its own floor and those below it.
 FLOORS = (
-    {"_version", "datasets", "numerics", "params", "recording", "results", "units"},
+    {"_version", "compilation", "datasets", "lanes", "numerics", "params", "recording", "results", "units"},
     {"channels", "stimuli", "synapses"},
     {"models"},
     {"solvers"},

@@ -139,7 +139,7 @@ class RK4(AbstractRungeKutta):
 class Tsit5(AbstractRungeKutta):
     """Tsitouras' fifth-order method, six evaluations; with error control, the method of `Adaptive`.
 
-    Stable on Hodgkin-Huxley for dt max(g)/C_m < 3.3.
+    Stable on Hodgkin-Huxley for dt max(g)/C_m < 3.5.
 
     References: Tsitouras (2011), Comput Math Appl 62:770. doi:10.1016/j.camwa.2011.06.002
     """
@@ -169,7 +169,7 @@ class Tsit5(AbstractRungeKutta):
         1 / 66,
     )
     """Weights of the six slopes and of that at the end in the difference to the embedded fourth-order method."""
-    stability: ClassVar = 3.3
+    stability: ClassVar = 3.5
 
     def order(self, terms: Any) -> int:
         return 5

@@ -1,0 +1,145 @@
+"""Lanes: many runs in chunks are the same runs, in every size, precision and nesting."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxneuro as jn
+from jaxneuro import lanes
+
+HH_FREE = {"na.g_max": (100.0, 140.0), "k.g_max": (30.0, 40.0), "C_m": (0.9, 1.1)}
+
+
+def voltage(values):
+    model = jn.params.replace(jn.HodgkinHuxley(), values)
+    return jn.simulate(model, jn.Step(12.0, 0.5), t1=3.0, dt_save=0.5, solver=jn.FixedStep(0.05), throw=False).voltage
+
+
+def loss(values):
+    return jnp.mean((voltage(values) + 50.0) ** 2)
+
+
+def drawn(n):
+    return jn.latin_hypercube(HH_FREE, n, seed=1).columns
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 129, 400])
+def test_map_lanes_equals_vmap(n):
+    values = drawn(n)
+    together = jn.map_lanes(voltage, values)
+    assert isinstance(together, np.ndarray) and together.shape == (n, 7)
+    few = {name: jnp.asarray(column[-2:]) for name, column in values.items()}
+    np.testing.assert_allclose(together[-2:], jax.vmap(voltage)(few), rtol=1e-12)
+
+
+def test_map_lanes_gives_gradients_of_every_lane():
+    values = drawn(70)
+    losses, slopes = jn.map_lanes(jax.value_and_grad(loss), values)
+    forward = jn.map_lanes(jax.jacfwd(loss), values)
+    for name in HH_FREE:
+        np.testing.assert_allclose(slopes[name], forward[name], rtol=1e-9)
+        shifted = {k: v + 1e-5 * (k == name) for k, v in values.items()}
+        lowered = {k: v - 1e-5 * (k == name) for k, v in values.items()}
+        differences = (jn.map_lanes(loss, shifted) - jn.map_lanes(loss, lowered)) / 2e-5
+        np.testing.assert_allclose(slopes[name], differences, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(losses, jn.map_lanes(loss, values), rtol=1e-12)
+
+
+def test_map_lanes_does_not_depend_on_the_number_of_cores():
+    values = drawn(300)
+    np.testing.assert_array_equal(jn.map_lanes(loss, values, cores=1), jn.map_lanes(loss, values, cores=3))
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({}, "one common leading axis"),
+        ({"a": np.ones(3), "b": np.ones(4)}, r"but has shapes \[\(3,\), \(4,\)\]; stack"),
+        (np.float64(1.0), "one common leading axis"),
+        (np.ones(0), "one common leading axis"),
+    ],
+)
+def test_map_lanes_refuses_values_without_a_common_axis(values, match):
+    with pytest.raises(ValueError, match=match):
+        jn.map_lanes(lambda x: x, values)
+
+
+def test_simulate_under_vmap_runs_in_chunks_with_the_same_result():
+    values = {name: jnp.asarray(column) for name, column in drawn(300).items()}
+    batched = jax.jit(jax.vmap(voltage))
+    text = batched.lower(values).as_text()
+    assert "300x" in text and f"x{lanes.chunk_width(300)}x" in text  # of all lanes, and of a chunk
+    alone = [voltage({name: column[k] for name, column in values.items()}) for k in (0, 150, 299)]
+    np.testing.assert_allclose(batched(values)[jnp.array([0, 150, 299])], jnp.stack(alone), rtol=1e-12)
+
+
+def test_simulate_under_nested_transformations_agrees_with_a_loop():
+    """vmap in vmap, vmap of grad, grad of vmap, jvp of vmap."""
+    values = {name: jnp.asarray(column[:6].reshape(2, 3)) for name, column in drawn(6).items()}
+    flat = {name: column.ravel() for name, column in values.items()}
+    nested = jax.vmap(jax.vmap(loss))(values)
+    alone = jnp.stack([loss({name: column[k] for name, column in flat.items()}) for k in range(6)])
+    np.testing.assert_allclose(nested.ravel(), alone, rtol=1e-12)
+    each = jax.vmap(jax.grad(loss))(flat)
+    summed = jax.grad(lambda v: jnp.sum(jax.vmap(loss)(v)))(flat)
+    ones = jax.tree.map(jnp.ones_like, flat)
+    pushed = jax.jvp(jax.vmap(loss), (flat,), (ones,))[1]
+    for name in HH_FREE:
+        np.testing.assert_allclose(summed[name], each[name], rtol=1e-9)
+    np.testing.assert_allclose(pushed, sum(each.values()), rtol=1e-9)
+
+
+@pytest.mark.parametrize("stimulus", [jn.Constant(10.0), jn.Step(10.0, 0.513, 1.2), jn.Pulses(20.0, 0.3, 0.2, 0.7, 4)])
+def test_gradient_in_blocks_equals_that_in_steps(stimulus):
+    """A memory of nothing stores blocks; jumps shift the saved states by as many steps, in no lane of a block alike."""
+
+    def run(C_m, onset_shift, memory):
+        moved = jn.params.replace(stimulus, {"onset": stimulus.onset + onset_shift}) if shifts else stimulus
+        solver = jn.FixedStep(0.05, memory=memory)
+        return jn.simulate(jn.HodgkinHuxley(C_m=C_m), moved, t1=3.03, dt_save=0.2, solver=solver, throw=False)
+
+    shifts = stimulus.jump_ts.size > 0
+    point = (jnp.asarray(1.0), jnp.asarray(0.0))
+    in_steps, in_blocks = (
+        jax.jacrev(lambda *x, m=memory: run(*x, m).voltage, argnums=(0, 1))(*point) for memory in (None, 1e-9)
+    )
+    for a, b in zip(in_steps, in_blocks, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9)
+    onsets = jnp.array([0.0, 0.03, 0.2])
+    together = jax.vmap(jax.jacrev(lambda s: run(1.0, s, 1e-9).voltage))(onsets)
+    for shift, column in zip(onsets, together, strict=True):
+        np.testing.assert_allclose(column, jax.jacrev(lambda s: run(1.0, s, None).voltage)(shift), rtol=1e-9, atol=1e-9)
+
+
+def test_adaptive_lanes_equal_their_own_runs_with_derivatives():
+    """Every lane has its own steps; a lane whose state is infinite ends at once and is marked."""
+    amplitudes = jnp.array([0.0, 7.0, 15.0, jnp.inf])
+
+    def V_end(i):
+        run = jn.simulate(jn.HodgkinHuxley(), i, t1=8.0, dt_save=8.0, solver=jn.Adaptive(1e-6, 1e-6), throw=False)
+        return run.voltage[-1], run.result._value
+
+    V, codes = jax.vmap(V_end)(amplitudes)
+    slopes = jax.vmap(jax.grad(lambda i: V_end(i)[0]))(amplitudes[:3])
+    for k in range(3):
+        alone, code = V_end(amplitudes[k])
+        assert code == codes[k] == 0
+        assert V[k] == pytest.approx(float(alone), rel=1e-12)
+        assert slopes[k] == pytest.approx(float(jax.jacfwd(lambda i: V_end(i)[0])(amplitudes[k])), rel=1e-9)
+    assert codes[3] != 0
+
+
+def test_any_lane_is_one_value_for_all():
+    seen = jax.vmap(lambda x: (lanes.any_lane(x > 1), x > 1))(jnp.arange(3.0))
+    assert seen[0].tolist() == [True] * 3 and seen[1].tolist() == [False, False, True]
+    assert not jax.vmap(lambda x: lanes.any_lane(x > 5))(jnp.arange(3.0)).any()
+
+
+def test_lanes_plan_fills_vectors_and_cores():
+    for n in (1, 5, 100, 1000, 10**6):
+        cut = lanes.plan(n, cores=2)
+        assert cut.width % 16 == 0 and 64 <= cut.width <= 128  # float64
+        assert cut.per_batch & (cut.per_batch - 1) == 0
+    with pytest.raises(ValueError, match="`cores` must be a whole number of at least 1, but is 0"):
+        lanes.plan(5, cores=0)
