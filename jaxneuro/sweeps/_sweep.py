@@ -165,12 +165,19 @@ def _batches(lane: Lane, values: dict[str, np.ndarray], cut: Plan) -> Iterator[t
     yield from run_batches(lane, values, rest[np.argsort(_expected(values, sample, n_steps, rest))], cut)
 
 
+_MOST_KNOWN = 512  # a fit to more would wake the threads of the linear algebra library, which then wait at full speed
+
+
 def _expected(values: dict[str, np.ndarray], known: np.ndarray, steps: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Numbers of steps of the lanes `wanted`, by a quadratic fit to those of the lanes `known`."""
-    columns = np.stack([column.astype(np.float64) for column in values.values()], axis=1)
-    scaled = (columns - columns[known].mean(0)) / np.maximum(columns[known].std(0), 1e-300)
-    terms = np.concatenate([np.ones((len(scaled), 1)), scaled, scaled**2], axis=1)
-    return terms[wanted] @ np.linalg.lstsq(terms[known], steps.astype(np.float64), rcond=None)[0]
+    few = slice(None, None, -(-len(known) // _MOST_KNOWN))
+    terms = [np.ones(len(next(iter(values.values()))))]
+    for column in values.values():
+        scaled = (column - column[known].mean()) / max(column[known].std(), 1e-300)
+        terms += [scaled, scaled**2]
+    table = np.stack([term[known[few]] for term in terms], axis=1).astype(np.float64)
+    weights = np.linalg.lstsq(table, steps[few].astype(np.float64), rcond=None)[0]
+    return sum(weight * term[wanted] for weight, term in zip(weights, terms, strict=True))
 
 
 def _mark_missing(columns: list[np.ndarray], codes: np.ndarray, is_missing: np.ndarray) -> None:
