@@ -46,6 +46,24 @@ def test_map_lanes_gives_gradients_of_every_lane():
     np.testing.assert_allclose(losses, jn.map_lanes(loss, values), rtol=1e-12)
 
 
+@pytest.mark.parametrize("names", [["C_m"], ["C_m", "na.g_max"], ["C_m", "na.g_max", "k.g_max", "leak.g_max"]])
+def test_map_lanes_derivative_goes_the_cheaper_way_and_agrees(names):
+    """Forwards for few values, backwards for many: both are jax.grad's. Jacobians of arrays too."""
+    values = {name: np.linspace(0.95, 1.05, 70) * float(jn.params.get(jn.HodgkinHuxley(), name)) for name in names}
+    found, slopes = jn.map_lanes(loss, values, with_derivative=True)
+    wanted, gradients = jn.map_lanes(jax.value_and_grad(loss), values)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    for name in names:
+        np.testing.assert_allclose(slopes[name], gradients[name], rtol=1e-8, atol=1e-12)
+    _, rows = jn.map_lanes(voltage, values, with_derivative=True)
+    columns = jax.vmap(jax.jacfwd(voltage))({name: jnp.asarray(column[:2]) for name, column in values.items()})
+    for name in names:
+        assert rows[name].shape == (70, 7)
+        np.testing.assert_allclose(rows[name][:2], columns[name], rtol=1e-8, atol=1e-10)
+    with pytest.raises(ValueError, match="must hold one number per lane for derivatives"):
+        jn.map_lanes(loss, {"C_m": np.ones((4, 2))}, with_derivative=True)
+
+
 def test_map_lanes_does_not_depend_on_the_number_of_cores():
     values = drawn(300)
     np.testing.assert_array_equal(jn.map_lanes(loss, values, cores=1), jn.map_lanes(loss, values, cores=3))
