@@ -37,6 +37,7 @@ __all__ = [
 # Below it XLA does not vectorise: 16 lanes cost more than 64.
 _NARROWEST = 64
 _VECTOR = 16
+_FEWEST = 4  # fewer lanes cost less alone than 64 do
 _MOST_CHUNKS = 16  # of one call, between which progress is shown and Ctrl-C heard
 _HOISTS_LOOPS = tuple(map(int, jaxlib.__version__.split(".")[:2])) >= (0, 12)
 
@@ -149,7 +150,7 @@ def chunked(function: Callable[..., Any]) -> Callable[..., Any]:
 def _over_chunks(function: Callable[..., Any], n_lane: int, axes: Any, args: tuple) -> Any:
     """Run a vmapped function chunk after chunk; the last chunk is filled with copies of the last lane."""
     width = chunk_width(n_lane)
-    if n_lane == width or n_lane < 4:  # a few lanes cost less alone than 64 do
+    if n_lane == width or n_lane < _FEWEST:
         return function(*args)
     n_chunk = math.ceil(n_lane / width)
     index = jnp.minimum(jnp.arange(n_chunk * width), n_lane - 1).reshape(n_chunk, width)
@@ -186,7 +187,8 @@ def plan(n_lane: int, cores: int | None = None) -> Plan:
     if cores is not None and (isinstance(cores, bool) or not isinstance(cores, int) or cores < 1):
         raise ValueError(f"Argument `cores` must be a whole number of at least 1, but is {cores!r}; None takes all.")
     cores = 1 if jax.default_backend() != "cpu" else cores or n_cores()
-    width = n_lane if jax.default_backend() != "cpu" else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
+    is_whole = jax.default_backend() != "cpu" or n_lane < _FEWEST
+    width = n_lane if is_whole else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
     n_chunk = math.ceil(n_lane / width)
     # a power of two, so that there are few shapes, and every core has something to do
     per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)

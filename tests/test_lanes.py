@@ -155,7 +155,8 @@ def test_any_lane_is_one_value_for_all():
 
 
 def test_lanes_plan_fills_vectors_and_cores():
-    for n in (1, 5, 100, 1000, 10**6):
+    assert lanes.plan(3, cores=2).width == 3
+    for n in (5, 100, 1000, 10**6):
         cut = lanes.plan(n, cores=2)
         assert cut.width % 16 == 0 and 64 <= cut.width <= 128  # float64
         assert cut.per_batch & (cut.per_batch - 1) == 0
