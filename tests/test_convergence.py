@@ -87,6 +87,8 @@ def test_explain_tells_when_blocks_are_stored_and_when_traces_are_kept():
     assert blocks[name] < 0.05 * whole[name]
     assert "before each step" in str(whole) and "each block of" in str(blocks)
     assert "which voltage needs" in str(blocks) and "1,000,000" in str(whole)
+    with pytest.raises(ValueError, match="`grid` must hold at least one point, but is 0"):
+        jn.explain(jn.HodgkinHuxley(), STEP, 0, **settings)
     with pytest.raises(ValueError, match=r"`memory` must be a positive number \[GiB\], but is memory=-1"):
         jn.FixedStep(0.025, memory=-1)
 

@@ -66,6 +66,8 @@ def explain(
     >>> print(explain(HodgkinHuxley(), Step(10.0, 5.0), 1_000_000, t1=100.0))
     """
     n_lane = grid if isinstance(grid, int) else len(grid if isinstance(grid, Grid) else zipped(grid))
+    if n_lane < 1:
+        raise ValueError(f"Argument `grid` must hold at least one point, but is {grid!r}; give e.g. 1000.")
     solver = default_fixed_solver(model) if solver is None else solver
     stimulus, solver, times, n_spikes = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=None
