@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import jaxlib
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool
 
 __all__ = [
@@ -328,11 +329,15 @@ def _jitted(options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
         most = jax.tree.leaves(batch)[0].shape[0]
         if most == 1:
             return jax.tree.map(lambda leaf: leaf[None], chunk(0))
-        empty = jax.tree.map(lambda leaf: jnp.zeros((most, *leaf.shape), leaf.dtype), jax.eval_shape(chunk, n_chunk))
+        # traced once: for its shapes and for the loop
+        traced, shapes = jax.make_jaxpr(chunk, return_shape=True)(n_chunk)
+        shapes, structure = jax.tree.flatten(shapes)
+        empty = [jnp.zeros((most, *shape.shape), shape.dtype) for shape in shapes]
 
-        def step(k: Array, out: Any) -> Any:
-            return jax.tree.map(lambda whole, part: whole.at[k].set(part), out, chunk(k))
+        def step(k: Array, out: list[Array]) -> list[Array]:
+            parts = jaxpr_as_fun(traced)(k)
+            return [whole.at[k].set(part) for whole, part in zip(out, parts, strict=True)]
 
-        return jax.lax.fori_loop(0, n_chunk, step, empty)
+        return jax.tree.unflatten(structure, jax.lax.fori_loop(0, n_chunk, step, empty))
 
     return eqx.filter_jit(run, **({"compiler_options": dict(options)} if options else {}))
