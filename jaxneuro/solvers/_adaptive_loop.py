@@ -84,7 +84,9 @@ def adaptive_steps(
         h = jnp.where(is_good & is_last, jnp.maximum(h, state.h), h)
         moved = _where(is_good, y, state.y)
         t = jnp.where(is_good, right, left)
-        span = Span(left, t, state.y, moved, *_spike(model, within, state.y, y, is_good), jnp.asarray(0))
+        span = Span(
+            left, t, state.y, moved, *_spike(model, within, (state.y, y), (state.k, k_end), is_good), jnp.asarray(0)
+        )
         k_end = _where(is_good, k_end, state.k)
         if jumps.size:  # the slope beyond a jump is another one
             at_jump = is_good & jnp.any(t == jumps)
@@ -141,9 +143,9 @@ def _attempt(
 
 
 def _spike(
-    model: AbstractModel, within: InputWithin, before: Any, after: Any, is_good: Array
+    model: AbstractModel, within: InputWithin, ys: tuple[Any, Any], slopes: tuple[Any, Any], is_good: Array
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
-    has_crossed, time = crossing_time(model, within, before, after)
+    has_crossed, time = crossing_time(model, within, *ys, slopes)
     return has_crossed & is_good, jnp.where(is_good, time, jnp.inf)
 
 

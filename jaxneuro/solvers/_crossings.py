@@ -16,22 +16,22 @@ _ITERATIONS = 5
 
 
 def crossing_time(
-    model: AbstractModel, within: InputWithin, before: Any, after: Any
+    model: AbstractModel, within: InputWithin, before: Any, after: Any, slopes: tuple[Any, Any] | None = None
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
     """Whether the voltage crosses `model.spike_threshold` upwards in a step, and when [ms]; inf if it does not.
 
     Inside the step the voltage is the cubic Hermite polynomial through both values and slopes. Differentiable.
+    `slopes`: dy/dt at both ends, where they are known.
     """
     low, high = (model.voltage(y) - model.spike_threshold for y in (before, after))
     has_crossed = (low < 0) & (high >= 0)
     h = within.right - within.left
-    slopes = [
-        h * model.voltage(model.vector_field(t, y, within)) for t, y in ((within.left, before), (within.right, after))
-    ]
+    ends = ((within.left, before), (within.right, after))
+    slopes = slopes or tuple(model.vector_field(t, y, within) for t, y in ends)
     # where nothing crosses, a line through -1 and 1 keeps values and derivatives finite
     values = (jnp.where(has_crossed, x, default) for x, default in ((low, -1.0), (high, 1.0)))
-    slopes = (jnp.where(has_crossed, slope, 2.0) for slope in slopes)
-    u = _cubic_root(*values, *slopes)
+    rises = (jnp.where(has_crossed, h * model.voltage(slope), 2.0) for slope in slopes)
+    u = _cubic_root(*values, *rises)
     return has_crossed, jnp.where(has_crossed, within.left + u * h, jnp.inf)
 
 
