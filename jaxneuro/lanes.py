@@ -169,8 +169,8 @@ def _over_chunks(function: Callable[..., Any], n_lane: int, axes: Any, args: tup
 class Plan(NamedTuple):
     """How a number of lanes is cut: batches of `per_batch` chunks of `width` lanes, one batch per core at a time.
 
-    All batches have one shape, so that another number of lanes compiles nothing anew; between them progress is shown
-    and Ctrl-C is heard.
+    All batches have one of a few shapes, so that another number of lanes seldom compiles anew; between them progress is
+    shown and Ctrl-C is heard.
     """
 
     width: int

@@ -1,5 +1,6 @@
 """Sweeps: every point equals its own simulation, whatever the grid, the chunks and the solver."""
 
+import diffrax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -96,6 +97,19 @@ def test_sweep_takes_reducers_of_the_user():
     for amplitude, h in zip([2.0, 10.0], swept.h_min, strict=True):
         alone = jn.simulate(model, jn.Step(amplitude, 1.0), t1=10.0, dt_save=0.025, solver=jn.FixedStep(0.025))
         assert h == pytest.approx(float(alone.ys.gates["na"]["h"].min()), rel=1e-12)
+
+
+def test_sweep_gathers_with_the_adaptive_solver_that_it_was_given():
+    """Kvaerno3 at a loose tolerance is far off: numbers gathered in the loop are its own, not another method's."""
+    solver = jn.Adaptive(rtol=1e-2, atol=1e-2, solver=diffrax.Kvaerno3())
+    model, step, grid = jn.FitzHughNagumo(), jn.Step(0.8, 1.0), {"tau": [10.0, 12.5]}
+    kept = ("spike_count", "first_spike", "V_end", "V_max")
+    swept = jn.sweep(model, step, grid, t1=30.0, solver=solver, keep=kept, progress=False)
+    for k, tau in enumerate((10.0, 12.5)):
+        alone = jn.simulate(jn.FitzHughNagumo(tau=tau), step, t1=30.0, solver=solver)
+        assert swept.spike_count[k] == alone.spikes.size > 0
+        np.testing.assert_allclose(swept.first_spike[k], alone.spikes[0], rtol=1e-10)
+        np.testing.assert_allclose(swept.V_end[k], alone.voltage[-1], rtol=1e-10)
 
 
 def test_sweep_adaptive_sorts_lanes_by_work_and_puts_them_back():

@@ -84,7 +84,12 @@ class Adaptive(AbstractSolver):
             return jax.tree.map(lambda new, old: jnp.where(is_step, new, old), updated, kept)
 
         start = tuple(reducer.init(y0) for reducer in reducers)
-        kept, result, _ = adaptive_steps(model, stimulus, y0, grid, self.tolerances(grid), start, keep)
+        if self.solver is None:
+            kept, result, _ = adaptive_steps(model, stimulus, y0, grid, self.tolerances(grid), start, keep)
+        else:
+            edges, _, result, _ = _recorded(self, model, stimulus, y0, grid)
+            spans = _spans(model, stimulus, edges, _replayed(self, model, stimulus, y0, edges), grid)
+            kept = jax.lax.scan(lambda kept, span: (keep(kept, jnp.asarray(0), span), None), start, spans)[0]
         return tuple(reducer.finish(k) for reducer, k in zip(reducers, kept, strict=True)), result
 
     def tolerances(self, grid: TimeGrid) -> Tolerances:
@@ -234,10 +239,20 @@ def _trajectory(
     is_reached = ts <= jax.lax.stop_gradient(edges[-1])
     saved = jax.tree.map(lambda rows: jnp.where(is_reached.reshape(-1, *(1,) * (rows.ndim - 1)), rows, jnp.nan), saved)
 
-    def spike(a: Array, b: Array, before: Any, after: Any) -> Array:
-        has_crossed, time = crossing_time(model, InputWithin(stimulus, a, b), before, after)
-        return jnp.where(b > a, time, jnp.inf)
+    spikes, result = first_spikes(_spans(model, stimulus, edges, ys, grid).spike_time, n_spikes, result)
+    return saved, spikes, result
+
+
+def _spans(
+    model: AbstractModel, stimulus: AbstractStimulus, edges: Float[Array, " n_edge"], ys: Any, grid: TimeGrid
+) -> Span:
+    """All steps of a recorded run, each field (n_step, ...)."""
+
+    def span(left: Array, right: Array, before: Any, after: Any) -> Span:
+        has_crossed, time = crossing_time(model, InputWithin(stimulus, left, right), before, after)
+        is_step = right > left  # beyond the last attempt nothing is recorded
+        row = jnp.asarray(grid.save_ts.size)
+        return Span(left, right, before, after, has_crossed & is_step, jnp.where(is_step, time, jnp.inf), row)
 
     before, after = (jax.tree.map(lambda rows, k=k: rows[k], ys) for k in (slice(None, -1), slice(1, None)))
-    spikes, result = first_spikes(jax.vmap(spike)(left, right, before, after), n_spikes, result)
-    return saved, spikes, result
+    return jax.vmap(span)(edges[:-1], edges[1:], before, after)

@@ -62,6 +62,7 @@ def adaptive_steps(
     dtype = jnp.result_type(float)
     t0, t1 = jnp.asarray(grid.t0, dtype), jnp.asarray(grid.t1, dtype)
     jumps = stimulus.jump_ts.astype(dtype)
+    no_row = jnp.asarray(grid.save_ts.size)  # saving times lie inside the steps
 
     def slope(t: Array, y: Any, within: InputWithin) -> Any:
         return model.vector_field(t, y, within)
@@ -84,9 +85,8 @@ def adaptive_steps(
         h = jnp.where(is_good & is_last, jnp.maximum(h, state.h), h)
         moved = _where(is_good, y, state.y)
         t = jnp.where(is_good, right, left)
-        span = Span(
-            left, t, state.y, moved, *_spike(model, within, (state.y, y), (state.k, k_end), is_good), jnp.asarray(0)
-        )
+        spike = _spike(model, within, (state.y, y), (state.k, k_end), is_good)
+        span = Span(left, t, state.y, moved, *spike, no_row)
         k_end = _where(is_good, k_end, state.k)
         if jumps.size:  # the slope beyond a jump is another one
             at_jump = is_good & jnp.any(t == jumps)

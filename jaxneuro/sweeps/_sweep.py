@@ -62,8 +62,8 @@ def sweep(
 
     Returns a dataset with one axis per parameter of a product (else one axis "point"), units as attributes, and
     `result`, how each simulation ended; a failed one is marked there and does not disturb the others. Its attributes
-    say how long it compiled and ran [s]. Ctrl-C returns what is done, the rest marked "not_run". Other values, bounds
-    or numbers of points do not compile again.
+    say how long it compiled and ran [s]. Ctrl-C returns what is done, the rest marked "not_run". Other values or bounds
+    do not compile again, other numbers of points seldom.
 
     >>> sweep(HodgkinHuxley(), Step(10.0, 5.0, 40.0), product({"na.g_max": [80.0, 120.0]}), t1=50.0)
     """
