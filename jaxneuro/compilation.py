@@ -1,12 +1,16 @@
-"""How long compilation took, read from what jax reports of itself."""
+"""What the installed compiler does, and how long compilation took, read from what jax reports of itself."""
 
 import contextlib
 import threading
 from collections.abc import Iterator
 
 import jax
+import jaxlib
 
-__all__ = ["Stopwatch", "compile_seconds"]
+__all__ = ["HAS_JAXLIB_012", "Stopwatch", "compile_seconds"]
+
+HAS_JAXLIB_012 = tuple(map(int, jaxlib.__version__.split(".")[:2])) >= (0, 12)
+"""Since then XLA compiles whole loops into one kernel, and keeps optimisation barriers until it has fused."""
 
 _EVENTS = {
     "/jax/core/compile/jaxpr_trace_duration": "trace",

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool
+
+from jaxneuro.compilation import HAS_JAXLIB_012
 
 __all__ = [
     "Plan",
@@ -40,7 +41,6 @@ _NARROWEST = 64
 _VECTOR = 16
 _FEWEST = 4  # fewer lanes cost less alone than 64 do
 _MOST_CHUNKS = 16  # of one call, between which progress is shown and Ctrl-C heard
-_HOISTS_LOOPS = tuple(map(int, jaxlib.__version__.split(".")[:2])) >= (0, 12)
 
 
 @functools.cache
@@ -53,7 +53,7 @@ def _set_flags() -> bool:
     """Have XLA compile whole loops into one kernel (jaxlib < 0.12, as later ones do) with vectors as wide as the
     machine's, also under a user's own jax.jit; whether that came before XLA read its flags."""
     flags = {}
-    if not _HOISTS_LOOPS:
+    if not HAS_JAXLIB_012:
         flags["xla_cpu_small_while_loop_byte_threshold"] = "--xla_backend_extra_options={}=1000000000"
     if _has_avx512():
         flags["xla_cpu_prefer_vector_width"] = "--{}=512"
@@ -72,7 +72,7 @@ has_set_flags = _set_flags()
 
 def compiler_options() -> dict[str, Any] | None:
     """Options of a top-level `jax.jit` whose loops run over lanes: vectors as wide as the machine's."""
-    if jax.default_backend() == "cpu" and _has_avx512():
+    if _is_cpu() and _has_avx512():
         return {"xla_cpu_prefer_vector_width": 512}
     return None
 
@@ -90,10 +90,14 @@ def _widths() -> tuple[int, ...]:
     return (64, 128, 256) if jnp.finfo(jnp.result_type(float)).bits == 32 else (64, 128)
 
 
+def _is_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
 def chunk_width(n_lane: int) -> int:
     """Lanes of a chunk: as even as possible, whole vectors, 64 to 256 (128 in float64); all lanes where not on
     a CPU."""
-    if jax.default_backend() != "cpu":
+    if not _is_cpu():
         return n_lane
     even = n_lane / math.ceil(n_lane / _widths()[-1])
     return max(_VECTOR * math.ceil(even / _VECTOR), _NARROWEST)
@@ -187,8 +191,8 @@ def plan(n_lane: int, cores: int | None = None) -> Plan:
     """The plan for `n_lane` lanes on `cores` cores, None for all that this process may use."""
     if cores is not None and (isinstance(cores, bool) or not isinstance(cores, int) or cores < 1):
         raise ValueError(f"Argument `cores` must be a whole number of at least 1, but is {cores!r}; None takes all.")
-    cores = 1 if jax.default_backend() != "cpu" else cores or n_cores()
-    is_whole = jax.default_backend() != "cpu" or n_lane < _FEWEST
+    cores = (cores or n_cores()) if _is_cpu() else 1
+    is_whole = not _is_cpu() or n_lane < _FEWEST
     width = n_lane if is_whole else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
     n_chunk = math.ceil(n_lane / width)
     # a power of two, so that there are few shapes, and every core has something to do
@@ -315,11 +319,11 @@ def _is_new(function: Callable[[Any], Any], values: Any, plan: Plan) -> bool:
 
 
 def _run_batch(function: Callable[[Any], Any], batch: Any, n_chunk: np.ndarray) -> Any:
-    return _jitted(tuple((compiler_options() or {}).items()))(function, batch, n_chunk)
+    return _jitted()(function, batch, n_chunk)
 
 
-@functools.cache
-def _jitted(options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+@functools.cache  # made when first used: the options depend on the device, which is chosen then
+def _jitted() -> Callable[..., Any]:
     def run(function: Callable[[Any], Any], batch: Any, n_chunk: Array) -> Any:
         mapped = function.of_chunk if isinstance(function, _WithDerivative) else jax.vmap(function)
 
@@ -340,4 +344,4 @@ def _jitted(options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
 
         return jax.tree.unflatten(structure, jax.lax.fori_loop(0, n_chunk, step, empty))
 
-    return eqx.filter_jit(run, **({"compiler_options": dict(options)} if options else {}))
+    return eqx.filter_jit(run, compiler_options=compiler_options())

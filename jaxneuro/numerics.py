@@ -5,12 +5,13 @@ works on scalars and arrays. Rate functions and propagators must use these inste
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-__all__ = ["x_over_expm1", "expm1_over_x", "linear_update", "exp_difference", "safe_divide"]
+__all__ = ["x_over_expm1", "expm1_over_x", "linear_update", "exp_difference", "safe_divide", "where"]
 
 # Bernoulli numbers B_2k / (2k)!: x/(e^x-1) = 1 - x/2 + sum_k c_k x^2k, radius 2 pi.
 _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160)
@@ -105,3 +106,8 @@ def safe_divide(x: Float[Array, "*s"], y: Float[Array, "*s"], default: float = 0
     """x / y where y is not 0, `default` elsewhere, with finite derivatives in both branches."""
     is_zero = y == 0
     return jnp.where(is_zero, default, x / jnp.where(is_zero, 1.0, y))
+
+
+def where(condition: Bool[Array, ""], a: Any, b: Any) -> Any:
+    """`jnp.where` over two trees of arrays."""
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)

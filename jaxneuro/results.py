@@ -2,9 +2,10 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool
 
-__all__ = ["RESULTS", "first_failure"]
+__all__ = ["RESULTS", "first_failure", "outcome_names"]
 
 
 class RESULTS(eqx.Enumeration):
@@ -32,3 +33,8 @@ def first_failure(*outcomes: tuple[Bool[Array, ""], RESULTS]) -> RESULTS:
     for has_failed, failure in reversed(outcomes):
         result = RESULTS.where(jnp.asarray(has_failed), failure, result)
     return result
+
+
+def outcome_names() -> dict[int, str]:
+    """Number of every outcome, as arrays hold it -> its name."""
+    return {int(np.asarray(item._value)): name for name, item in RESULTS._name_to_item.items()}

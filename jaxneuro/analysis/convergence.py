@@ -10,8 +10,8 @@ import numpy as np
 from jaxneuro._simulate import simulate
 from jaxneuro._solution import Solution
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
-from jaxneuro.results import RESULTS
-from jaxneuro.solvers import AbstractFixedSolver, AbstractSolver, Adaptive, ExactSpikes, default_fixed_solver
+from jaxneuro.results import outcome_names
+from jaxneuro.solvers import AbstractFixedSolver, AbstractSolver, Adaptive, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, as_stimulus
 
 __all__ = ["Convergence", "ConvergenceRow", "convergence"]
@@ -110,8 +110,7 @@ def _doubled(tree: Any) -> Any:
 def _row(dt: float, run: Solution, exact: Solution) -> ConvergenceRow:
     spikes, wanted = (np.asarray(s.spike_times, np.float64).ravel() for s in (run, exact))
     spikes, wanted = spikes[np.isfinite(spikes)], wanted[np.isfinite(wanted)]
-    code = int(np.asarray(run.result._value))
-    result = next(name for name, item in RESULTS._name_to_item.items() if int(np.asarray(item._value)) == code)
+    result = outcome_names()[int(np.asarray(run.result._value))]
     is_comparable = result == "successful" and spikes.size == wanted.size
     spike_error = float(np.max(np.abs(spikes - wanted), initial=0.0)) if is_comparable else np.inf
     V = np.asarray(run.voltage, np.float64) - np.asarray(exact.voltage)
@@ -121,6 +120,6 @@ def _row(dt: float, run: Solution, exact: Solution) -> ConvergenceRow:
 def _written(solver: AbstractSolver) -> str:
     if isinstance(solver, Adaptive):
         return f"Adaptive(rtol={solver.rtol:g}, atol={solver.atol:g})"
-    stepper = getattr(solver, "solver", None)
-    inside = f", solver={type(stepper).__name__}()" if stepper is not None else ""
+    has_stepper = isinstance(solver, FixedStep) and solver.solver is not None
+    inside = f", solver={type(solver.solver).__name__}()" if has_stepper else ""
     return f"{type(solver).__name__}({solver.dt:g}{inside})"

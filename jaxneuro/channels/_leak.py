@@ -2,13 +2,13 @@
 
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractChannel, Gates, Ions
+from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions
 from jaxneuro.params import param
 
 __all__ = ["Leak"]
 
 
-class Leak(AbstractChannel):
+class Leak(AbstractGatedChannel):
     """Ohmic leak: i = g_max (V - E_rev) [uA/cm^2]; no gates.
 
     References: Hodgkin & Huxley (1952), J Physiol 117:500. doi:10.1113/jphysiol.1952.sp004764
@@ -19,9 +19,6 @@ class Leak(AbstractChannel):
     E_rev: Array = param(-54.3, unit="mV", doc="Leak reversal potential.")
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        return {}, {}
-
-    def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         return {}, {}
 
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:

@@ -17,6 +17,7 @@ from jaxneuro import params
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
+from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
 
@@ -134,7 +135,7 @@ def _step(
     new = _evaluate(problem, state.u)
     is_usable = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in new]))
     is_better = is_usable & (new.loss < state.best.loss)
-    best = _where(is_better, new, state.best)
+    best = where(is_better, new, state.best)
     best_u = jnp.where(is_better, state.u, state.best_u)
     # growing faster than it shrinks keeps the steps from cycling between two dampings
     adapted = jnp.where(is_better, state.damping / 5, state.damping * 7)
@@ -144,14 +145,10 @@ def _step(
     updates, moved = optimizer.update(gradient, state.optimizer, state.u)
     u_next = jnp.where(is_usable, optax.apply_updates(state.u, updates), best_u)
     # momentum that led to a failure would lead there again
-    carried = _where(is_usable, moved, optimizer.init(best_u))
+    carried = where(is_usable, moved, optimizer.init(best_u))
     u_next = jnp.where(is_polishing, best_u + _damped_newton(best, damping), u_next)
     n_failed = state.n_failed + ~is_usable
     return State(u_next, carried, best_u, best, damping, n_failed), new.loss
-
-
-def _where(condition: Array, a: Any, b: Any) -> Any:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
 def _damped_newton(best: Evaluation, damping: Float[Array, ""]) -> Float[Array, " p"]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.lanes import any_lane, chunked
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
+from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._adaptive_loop import Tolerances, adaptive_steps
 from jaxneuro.solvers._base import AbstractSolver, Trajectory
@@ -81,7 +82,7 @@ class Adaptive(AbstractSolver):
         def keep(kept: tuple, n: Array, span: Span) -> tuple:
             is_step = span.right > span.left
             updated = tuple(reducer.update(k, span) for reducer, k in zip(reducers, kept, strict=True))
-            return jax.tree.map(lambda new, old: jnp.where(is_step, new, old), updated, kept)
+            return where(is_step, updated, kept)
 
         start = tuple(reducer.init(y0) for reducer in reducers)
         if self.solver is None:

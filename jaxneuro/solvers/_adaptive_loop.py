@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro.lanes import any_lane
 from jaxneuro.models import AbstractModel
+from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._grid import InputWithin, TimeGrid
@@ -83,16 +84,16 @@ def adaptive_steps(
         h = jnp.minimum(factor * (right - left), tolerances.dtmax)
         # a step cut short by a jump or the end says little about the next one
         h = jnp.where(is_good & is_last, jnp.maximum(h, state.h), h)
-        moved = _where(is_good, y, state.y)
+        moved = where(is_good, y, state.y)
         t = jnp.where(is_good, right, left)
         spike = _spike(model, within, (state.y, y), (state.k, k_end), is_good)
         span = Span(left, t, state.y, moved, *spike, no_row)
-        k_end = _where(is_good, k_end, state.k)
+        k_end = where(is_good, k_end, state.k)
         if jumps.size:  # the slope beyond a jump is another one
             at_jump = is_good & jnp.any(t == jumps)
             k_end = jax.lax.cond(
                 any_lane(at_jump),
-                lambda: _where(at_jump, slope(t, moved, InputWithin(stimulus, t, jnp.nextafter(t, t1 + 1))), k_end),
+                lambda: where(at_jump, slope(t, moved, InputWithin(stimulus, t, jnp.nextafter(t, t1 + 1))), k_end),
                 lambda: k_end,
             )
         is_stuck = state.is_stuck | (~is_done & (left + h <= left) & ~is_good)
@@ -160,7 +161,3 @@ def _first_step(y: Any, k: Any, tolerances: Tolerances) -> Float[Array, ""]:
     is_usable = (size > 1e-5) & (speed > 1e-5)
     h = jnp.where(is_usable, 0.01 * size / jnp.where(is_usable, speed, 1.0), 1e-3)
     return jnp.minimum(h, tolerances.dtmax)
-
-
-def _where(condition: Array, a: Any, b: Any) -> Any:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)

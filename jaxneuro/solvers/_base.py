@@ -9,10 +9,10 @@ from jaxtyping import Array, Float
 from jaxneuro.models import AbstractModel
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers._grid import TimeGrid
-from jaxneuro.solvers._program import AbstractProgram, Reducer
+from jaxneuro.solvers._program import Reducer
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["AbstractFixedSolver", "AbstractSolver", "Trajectory"]
+__all__ = ["AbstractSolver", "Trajectory"]
 
 
 class Trajectory(NamedTuple):
@@ -42,15 +42,3 @@ class AbstractSolver(eqx.Module):
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
     ) -> tuple[tuple, RESULTS]:
         """What the reducers keep of the same run, and its outcome; not for derivatives."""
-
-
-class AbstractFixedSolver(AbstractSolver):
-    """A solver on a fixed grid of step `dt` [ms]."""
-
-    dt: eqx.AbstractVar[float]
-    memory: eqx.AbstractVar[float | None]
-    """Most that the states of a differentiated run may take, of all lanes that run together [GiB]."""
-
-    @abc.abstractmethod
-    def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
-        """The steps of a run."""

@@ -10,11 +10,10 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
-from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
 from jaxneuro.solvers._fixed_step import check_dt, check_memory
 from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
-from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
-from jaxneuro.solvers._run import reduce_on_grid, run_on_grid
+from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
+from jaxneuro.solvers._run import AbstractFixedSolver
 from jaxneuro.solvers._threshold import threshold_crossing
 from jaxneuro.stimuli import AbstractStimulus
 
@@ -68,21 +67,6 @@ class ExactSpikes(AbstractFixedSolver):
         mail = _Mail.empty(model, grid, self.dt) if isinstance(model, AbstractNetwork) else None
         return _ExactProgram(model, stimulus, y0, split_grid(grid, self.dt, stimulus), mail)
 
-    def integrate(
-        self, model: AbstractSpikingModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
-    ) -> Trajectory:
-        return run_on_grid(self, model, stimulus, y0, grid, max_spikes)
-
-    def reduce(
-        self,
-        model: AbstractSpikingModel,
-        stimulus: AbstractStimulus,
-        y0: Any,
-        grid: TimeGrid,
-        reducers: tuple[Reducer, ...],
-    ) -> tuple[tuple, RESULTS]:
-        return reduce_on_grid(self, model, stimulus, y0, grid, reducers)
-
 
 class _Carry(NamedTuple):
     y: Any
@@ -117,9 +101,6 @@ class _ExactProgram(AbstractProgram):
         is_crowded = carry.is_crowded | jnp.any(moved.is_crowded)
         after = _Carry(moved.y, moved.refractory, moved.is_armed, is_crowded, mail)
         return after, Span(edge.left, edge.right, carry.y, moved.y, moved.has_spiked, time, edge.row)
-
-    def state(self, carry: _Carry) -> Any:
-        return carry.y
 
     def outcome(self, carry: _Carry) -> RESULTS:
         return first_failure(

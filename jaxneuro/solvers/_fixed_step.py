@@ -10,13 +10,12 @@ from jaxtyping import Array, Float
 
 from jaxneuro.models import AbstractConductanceModel, AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
-from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._exponential import ExponentialEuler, ExponentialStrang, require_conductance_model
 from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._one_step import one_step, prepared
-from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
-from jaxneuro.solvers._run import reduce_on_grid, run_on_grid
+from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
+from jaxneuro.solvers._run import AbstractFixedSolver
 from jaxneuro.solvers._runge_kutta import RK4, AbstractRungeKutta
 from jaxneuro.stimuli import AbstractStimulus
 
@@ -87,16 +86,6 @@ class FixedStep(AbstractFixedSolver):
             return _ResettingProgram(model, stimulus, y0, split, solver)
         return _SmoothProgram(model, stimulus, y0, split, solver)
 
-    def integrate(
-        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
-    ) -> Trajectory:
-        return run_on_grid(self, model, stimulus, y0, grid, max_spikes)
-
-    def reduce(
-        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
-    ) -> tuple[tuple, RESULTS]:
-        return reduce_on_grid(self, model, stimulus, y0, grid, reducers)
-
 
 class _Smooth(NamedTuple):
     y: Any
@@ -125,9 +114,6 @@ class _SmoothProgram(AbstractProgram):
         if isinstance(self.solver, AbstractRungeKutta):
             stiffness = jnp.maximum(stiffness, _stiffness(self.model, carry.y, within, edge))
         return _Smooth(y, stiffness), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
-
-    def state(self, carry: _Smooth) -> Any:
-        return carry.y
 
     def outcome(self, carry: _Smooth) -> RESULTS:
         limit = 0.9 * self.solver.stability if isinstance(self.solver, AbstractRungeKutta) else jnp.inf
@@ -164,9 +150,6 @@ class _ResettingProgram(AbstractProgram):
         y = model.reset(y, has_spiked.astype(gap.dtype))
         refractory = jnp.where(has_spiked, model.t_ref, jnp.maximum(carry.refractory - h, 0.0))
         return _Resetting(y, refractory), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
-
-    def state(self, carry: _Resetting) -> Any:
-        return carry.y
 
     def outcome(self, carry: _Resetting) -> RESULTS:
         return first_failure((~is_finite(carry.y), RESULTS.nonfinite))

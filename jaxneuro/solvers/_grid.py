@@ -32,9 +32,13 @@ class TimeGrid:
         """Edges t0, t0 + dt, ... and t1 of a fixed grid, in float64."""
         return _regular(self.t0, self.t1, dt)
 
+    def stride(self, dt: float) -> int:
+        """How many steps of `dt` there are from one saving time to the next."""
+        return round(self.dt_save / dt)
+
     def save_indices(self, dt: float) -> np.ndarray:
         """Which edges of `steps(dt)` are saved; a ValueError if the saving times are not among them."""
-        stride = round(self.dt_save / dt)
+        stride = self.stride(dt)
         if stride < 1 or abs(stride * dt - self.dt_save) > 1e-9 * self.dt_save:
             raise ValueError(
                 f"Argument `dt_save` must be a multiple of the solver's dt={dt:g} ms, but is dt_save={self.dt_save:g} "

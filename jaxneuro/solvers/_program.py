@@ -73,19 +73,20 @@ class AbstractProgram(eqx.Module):
 
     @abc.abstractmethod
     def init(self) -> Any:
-        """What is carried from step to step, at the start."""
+        """What is carried from step to step, at the start: a NamedTuple whose field `y` is the model's state."""
 
     @abc.abstractmethod
     def step(self, carry: Any, edge: Edge) -> tuple[Any, Span]:
         """One step."""
 
     @abc.abstractmethod
-    def state(self, carry: Any) -> Any:
-        """The model's state in the carry."""
-
-    @abc.abstractmethod
     def outcome(self, carry: Any) -> RESULTS:
         """How the run ended, but for lost spikes."""
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the run, those of length 0 at jumps on the grid included."""
+        return self.split.edges.shape[-1] - 1
 
     def edges(self) -> Edge:
         """All steps, each field (n_step,)."""

@@ -1,5 +1,6 @@
-"""The two ways to run a program: as fast as it goes, or so that it can be differentiated."""
+"""The two ways to run the program of a fixed-grid solver: as fast as it goes, or so that it has derivatives."""
 
+import abc
 import math
 from typing import Any
 
@@ -12,31 +13,41 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.lanes import chunked, lane_budget
 from jaxneuro.models import AbstractModel
 from jaxneuro.results import RESULTS, first_failure
-from jaxneuro.solvers._base import AbstractFixedSolver, Trajectory
+from jaxneuro.solvers._base import AbstractSolver, Trajectory
 from jaxneuro.solvers._grid import TimeGrid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["first_spikes", "reduce_on_grid", "rows_per_block", "run_on_grid", "state_bytes"]
+__all__ = ["AbstractFixedSolver", "first_spikes", "rows_per_block", "state_bytes", "tree_bytes"]
 
 
-def run_on_grid(
-    solver: AbstractFixedSolver,
-    model: AbstractModel,
-    stimulus: AbstractStimulus,
-    y0: Any,
-    grid: TimeGrid,
-    n_spikes: int,
-) -> Trajectory:
-    """Trajectory of a fixed-grid solver, differentiable in model, stimulus and y0 in every mode and order.
+class AbstractFixedSolver(AbstractSolver):
+    """A solver on a fixed grid of step `dt` [ms]: it makes a program of steps, and this runs it.
 
     Without derivatives only the saving times and the spikes of each step are kept, and jax.vmap runs in chunks. With
-    them the state of every step is, if all fit into `solver.memory`, and what is inside a step is computed anew in
-    reverse mode; otherwise the state of every block of steps.
+    them, in every mode and order, the state of every step is, if all fit into `memory`, and what is inside a step is
+    computed anew in reverse mode; otherwise the state of every block of steps.
     """
-    ys, spikes, result = _run((model, stimulus, y0), solver=solver, grid=grid, n_spikes=n_spikes)
-    n_steps = grid.steps(solver.dt).size - 1 + stimulus.jump_ts.shape[-1]
-    return Trajectory(ys, spikes, result, {"n_steps": n_steps})
+
+    dt: eqx.AbstractVar[float]
+    memory: eqx.AbstractVar[float | None]
+    """Most that the states of a differentiated run may take, of all lanes that run together [GiB]."""
+
+    @abc.abstractmethod
+    def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
+        """The steps of a run."""
+
+    def integrate(
+        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
+    ) -> Trajectory:
+        ys, spikes, result = _run((model, stimulus, y0), solver=self, grid=grid, n_spikes=max_spikes)
+        n_steps = grid.steps(self.dt).size - 1 + stimulus.jump_ts.shape[-1]
+        return Trajectory(ys, spikes, result, {"n_steps": n_steps})
+
+    def reduce(
+        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
+    ) -> tuple[tuple, RESULTS]:
+        return _reduce(self.program(model, stimulus, y0, grid), reducers, y0, keeps_spikes=False)[:2]
 
 
 @eqx.filter_custom_jvp
@@ -60,8 +71,8 @@ def _run_jvp(
     def run(inputs: Any) -> tuple:
         model, stimulus, y0 = inputs
         program = solver.program(model, stimulus, y0, grid)
-        stride = round(grid.dt_save / solver.dt)
-        rows = rows_per_block(program, grid.steps(solver.dt).size, stride, solver.memory)
+        stride = grid.stride(solver.dt)
+        rows = rows_per_block(program, stride, solver.memory)
         ys, times, result = _in_steps(program, y0) if rows is None else _in_blocks(program, stride, rows)
         return ys, *first_spikes(times, n_spikes, result)
 
@@ -70,16 +81,20 @@ def _run_jvp(
 
 def state_bytes(program: AbstractProgram) -> int:
     """Bytes of what one lane carries from step to step, all of which reverse mode stores."""
-    carry = jax.eval_shape(program.init)
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carry))
+    return tree_bytes(jax.eval_shape(program.init))
 
 
-def rows_per_block(program: AbstractProgram, n_steps: int, stride: int, memory: float | None) -> int | None:
+def tree_bytes(tree: Any) -> int:
+    """Bytes of all arrays in a tree of them, or of their shapes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def rows_per_block(program: AbstractProgram, stride: int, memory: float | None) -> int | None:
     """None if the states of all steps fit into `memory` [GiB], else how many saving intervals make a block whose inside
     is computed anew: as many as minimise what is stored, the root of the number of steps."""
-    if n_steps * state_bytes(program) <= lane_budget(memory):
+    if program.n_steps * state_bytes(program) <= lane_budget(memory):
         return None
-    return max(round(math.sqrt(n_steps) / stride), 1)
+    return max(round(math.sqrt(program.n_steps) / stride), 1)
 
 
 def _in_steps(program: AbstractProgram, y0: Any) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
@@ -105,7 +120,7 @@ def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, F
     split, edges = program.split, program.edges()
     kept = np.arange(min(program.stimulus.jump_ts.shape[-1] + 1, stride))
     size = stride * rows
-    n_block = -(-edges.left.size // size)
+    n_block = math.ceil(program.n_steps / size)
     edges = _filled(edges, n_block * size, split.edges[-1])
 
     @jax.checkpoint
@@ -113,10 +128,9 @@ def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, F
         carry, span = program.step(carry, edge)
         return carry, span.spike_time
 
-    def step(carry: Any, edge: Edge) -> tuple[Any, tuple]:
-        y = program.state(carry)
-        carry, time = advance(carry, edge)
-        return carry, (y, time)
+    def step(before: Any, edge: Edge) -> tuple[Any, tuple]:
+        carry, time = advance(before, edge)
+        return carry, (before.y, time)
 
     @jax.checkpoint
     def block(carry: Any, edges: Edge) -> tuple[Any, tuple]:
@@ -132,7 +146,7 @@ def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, F
         leaf = leaf.reshape(-1, *leaf.shape[2:])[at // stride, at % stride]
         return jnp.concatenate([leaf, last[None]])
 
-    saved = jax.tree.map(gathered, ys, program.state(end))
+    saved = jax.tree.map(gathered, ys, end.y)
     return saved, times.reshape(-1, *times.shape[2:]), program.outcome(end)
 
 
@@ -141,18 +155,6 @@ def _filled(edges: Edge, n: int, t1: Array) -> Edge:
     rest = n - edges.left.size
     fill = Edge(t1, t1, edges.index[-1], jnp.asarray(False), edges.row[-1])
     return jax.tree.map(lambda leaf, last: jnp.concatenate([leaf, jnp.broadcast_to(last, (rest,))]), edges, fill)
-
-
-def reduce_on_grid(
-    solver: AbstractFixedSolver,
-    model: AbstractModel,
-    stimulus: AbstractStimulus,
-    y0: Any,
-    grid: TimeGrid,
-    reducers: tuple[Reducer, ...],
-) -> tuple[tuple, RESULTS]:
-    """What the reducers keep of a run, and its outcome; memory does not grow with the number of steps."""
-    return _reduce(solver.program(model, stimulus, y0, grid), reducers, y0, keeps_spikes=False)[:2]
 
 
 def _reduce(

@@ -4,16 +4,16 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 
+from jaxneuro.compilation import HAS_JAXLIB_012
 from jaxneuro.solvers._one_step import AbstractOneStep
 
 __all__ = ["RK4", "AbstractRungeKutta", "Euler", "Heun", "Tsit5"]
 
-# Fused into one kernel, the stages of a method are computed several times over, and too large to be vectorised. jaxlib
-# 0.12 keeps the barriers between them (4 times faster on Hodgkin-Huxley); before, only a loop separates stages.
-_KEEPS_BARRIERS = tuple(map(int, jaxlib.__version__.split(".")[:2])) >= (0, 12)
+# Fused into one kernel, the stages of a method are computed several times over, and too large to be vectorised.
+# Barriers between them (4 times faster on Hodgkin-Huxley) need jaxlib 0.12; before, only a loop separates stages.
+_KEEPS_BARRIERS = HAS_JAXLIB_012
 
 
 class AbstractRungeKutta(AbstractOneStep):

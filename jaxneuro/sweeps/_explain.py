@@ -19,6 +19,7 @@ from jaxneuro.solvers import (
     default_fixed_solver,
     rows_per_block,
     state_bytes,
+    tree_bytes,
 )
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.sweeps._grids import Grid, zipped
@@ -69,11 +70,10 @@ def explain(
     if n_lane < 1:
         raise ValueError(f"Argument `grid` must hold at least one point, but is {grid!r}; give e.g. 1000.")
     solver = default_fixed_solver(model) if solver is None else solver
-    stimulus, solver, times, n_spikes = checked_run(
+    stimulus, solver, times, _ = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=None
     )
     cut, backend = plan(n_lane, cores), jax.default_backend()
-    itemsize = jnp.finfo(jnp.result_type(float)).bits // 8
     needs_solution = [name for name, m in chosen_measures(keep).items() if m.function is not None]
     facts: dict[str, Any] = {
         "device": jax.devices()[0].device_kind if backend != "cpu" else f"cpu, {cut.cores} core(s)",
@@ -94,8 +94,9 @@ def explain(
         reasons["flags"] = "import jaxneuro before jax computes anything, for loops up to twice as fast"
     if isinstance(solver, AbstractFixedSolver):
         facts |= _memory(solver, model, stimulus, times, reasons)
-    rows = times.save_ts.size if needs_solution else 0
-    facts["bytes of a chunk, forward"] = cut.width * (rows * len(jax.tree.leaves(model.init_state())) + 64) * itemsize
+    state = jax.eval_shape(model.init_state)
+    n_states = 1 + (times.save_ts.size if needs_solution else 0)
+    facts["bytes of a chunk, forward"] = cut.width * n_states * tree_bytes(state)
     if needs_solution:
         reasons["bytes of a chunk, forward"] = f"with the saved states, which {', '.join(needs_solution)} needs"
     return Explanation(facts, reasons)
@@ -105,10 +106,9 @@ def _memory(
     solver: AbstractFixedSolver, model: AbstractModel, stimulus: AbstractStimulus, times: Any, reasons: dict[str, str]
 ) -> dict[str, Any]:
     program = solver.program(model, stimulus, model.init_state(), times)
-    n_steps = int(program.split.edges.size) - 1
-    carried, width = state_bytes(program), chunk_width(10**6)
-    stride = round(times.dt_save / solver.dt)
-    rows = rows_per_block(program, n_steps, stride, solver.memory)
+    n_steps, carried, width = program.n_steps, state_bytes(program), chunk_width(10**6)
+    stride = times.stride(solver.dt)
+    rows = rows_per_block(program, stride, solver.memory)
     stored = n_steps if rows is None else math.ceil(n_steps / (stride * rows)) + stride * rows
     reasons["bytes of a chunk, gradient"] = (
         f"the state before each step; up to {_shown(int(width * lane_budget(solver.memory)))} may be used"

@@ -17,7 +17,7 @@ from jaxneuro.compilation import compile_seconds
 from jaxneuro.lanes import Plan, plan, run_batches, store
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
-from jaxneuro.results import RESULTS
+from jaxneuro.results import outcome_names
 from jaxneuro.solvers import AbstractSolver, Adaptive, Reducer, TimeGrid, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.sweeps._grids import Grid, zipped
@@ -75,7 +75,6 @@ def sweep(
     )
     infos = {name: _checked_info(model, stimulus, name, column) for name, column in grid.columns.items()}
     measures = chosen_measures(keep)
-    # numbers become arrays: as part of the compiled code, each new value would compile again
     lane = Lane(model, stimulus, solver, times, tuple(measures.values()), n_spikes, max_spikes is None)
     dtype = jnp.result_type(float)
     values = {name: column.astype(dtype) for name, column in grid.columns.items()}
@@ -125,12 +124,12 @@ class Lane(eqx.Module):
         duration = self.times.t1 - self.times.t0
         reducers = [m.reducer(model, duration) for m in self.measures if m.reducer is not None]
         functions = [m.function for m in self.measures if m.function is not None]
-        gathered, codes = (jnp.asarray(0),), []
-        if reducers or not functions:
+        gathered, n_steps = (), jnp.asarray(0)
+        if reducers:
             if isinstance(self.solver, Adaptive):
                 reducers.append(_N_STEPS)
             gathered, result = self.solver.reduce(model, stimulus, model.init_state(), self.times, tuple(reducers))
-            codes.append(result._value)
+            n_steps = gathered[-1] if isinstance(self.solver, Adaptive) else n_steps
         if functions:
             solution = simulate(
                 model,
@@ -142,10 +141,10 @@ class Lane(eqx.Module):
                 max_spikes=None if self.needs_all_spikes else self.n_spikes,
                 throw=False,
             )
-            codes.append(solution.result._value)
+            result = solution.result  # the same, and whether all spikes are kept
         in_loop, of_solution = iter(gathered), (function(solution) for function in functions)
         kept = [next(in_loop if m.reducer is not None else of_solution) for m in self.measures]
-        return [*kept, gathered[-1] if isinstance(self.solver, Adaptive) else jnp.asarray(0)], codes[-1]
+        return [*kept, n_steps], result._value
 
 
 _N_STEPS = Reducer(lambda y: jnp.asarray(0), lambda n, span: n + 1)
@@ -233,9 +232,7 @@ def _dataset(
         variables[name] = ((*grid.dims, *extra), shaped, {"units": measure.unit, "long_name": measure.doc.rstrip(".")})
         if "time" in extra:
             coordinates["time"] = ("time", save_ts, {"units": "ms", "long_name": "Time"})
-    outcome = {int(np.asarray(item._value)): name for name, item in RESULTS._name_to_item.items()} | {
-        _NOT_RUN: "not_run"
-    }
+    outcome = outcome_names() | {_NOT_RUN: "not_run"}
     flags = {
         "long_name": "How the simulation ended",
         "flag_values": [*outcome],
