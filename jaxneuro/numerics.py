@@ -9,9 +9,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
-__all__ = ["x_over_expm1", "expm1_over_x", "linear_update", "exp_difference", "safe_divide", "where"]
+__all__ = [
+    "as_floats",
+    "bounded_exp",
+    "exp_difference",
+    "expm1_over_x",
+    "linear_update",
+    "safe_divide",
+    "where",
+    "x_over_expm1",
+]
 
 # Bernoulli numbers B_2k / (2k)!: x/(e^x-1) = 1 - x/2 + sum_k c_k x^2k, radius 2 pi.
 _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160)
@@ -92,14 +101,48 @@ def linear_update(
     """Exact solution after time `h` of a linear equation with rate A and derivative `dx` now: x + dx (e^{Ah} - 1) / A.
 
     dx/dt = A x + B gives dx = A x + B. Exact for A h <= 1, A = 0 included; beyond 18 (float32) it is infinite.
+
+    Where A is a matrix, (..., n, n) for x (..., n), whose columns sum to 0 and whose other entries are rates >= 0 (a
+    Markov scheme), the trapezoidal rule x + (1 - A h / 2)^-1 h dx instead: second order, stable for every h, and the
+    sum of x is kept to rounding.
     """
+    if A.ndim > x.ndim:
+        return x + h * _solve_dominant(jnp.eye(A.shape[-1], dtype=A.dtype) - 0.5 * h * A, dx)
     return x + dx * h * _relaxation(A * h)
+
+
+def _solve_dominant(M: Float[Array, "*s n n"], b: Float[Array, "*s n"]) -> Float[Array, "*s n"]:
+    """M^-1 b for a matrix whose diagonal dominates its columns, so that elimination needs no pivots; unrolled, because
+    every operation then runs over all lanes."""
+    done = []
+    for _ in range(M.shape[-1]):
+        pivot, row, first = M[..., 0, 0], M[..., 0, 1:], b[..., 0]
+        done.append((pivot, row, first))
+        factor = M[..., 1:, 0] / pivot[..., None]
+        M = M[..., 1:, 1:] - factor[..., :, None] * row[..., None, :]
+        b = b[..., 1:] - factor * first[..., None]
+    x: list[Array] = []
+    for pivot, row, first in reversed(done):
+        known = sum((row[..., k] * x[k] for k in range(len(x))), jnp.zeros_like(first))
+        x.insert(0, (first - known) / pivot)
+    return jnp.stack(x, axis=-1)
 
 
 def exp_difference(a: Float[Array, "*s"], b: Float[Array, "*s"], h: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """(e^{-a h} - e^{-b h}) / (b - a), equal to h e^{-a h} at a = b: response of two exponential stages [1/rate]."""
     slow, fast = jnp.where(a < b, a, b), jnp.where(a < b, b, a)  # so that no exponent is positive
     return h * jnp.exp(-slow * h) * expm1_over_x((slow - fast) * h)
+
+
+def as_floats(*values: ArrayLike) -> list[Float[Array, "*s"]]:
+    """The values as arrays of one shape and float type; plain numbers take the precision of the arrays."""
+    dtype = jnp.result_type(float, *values)
+    return list(jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in values)))
+
+
+def bounded_exp(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """exp(x), held at exp(25) = 7e10 above: the exponential of a rate [1/ms], whose cube is a float32."""
+    return jnp.exp(jnp.where(x > 25.0, 25.0, x))
 
 
 def safe_divide(x: Float[Array, "*s"], y: Float[Array, "*s"], default: float = 0.0) -> Float[Array, "*s"]:

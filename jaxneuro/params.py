@@ -60,7 +60,7 @@ class ParamInfo:
 
 
 def param(
-    default: float = dataclasses.MISSING,
+    default: float | None = dataclasses.MISSING,
     *,
     unit: str,
     bounds: tuple[float | None, float | None] = (None, None),
@@ -69,15 +69,21 @@ def param(
 ) -> Any:
     """Field of a model, channel, synapse or stimulus that holds a parameter.
 
-    **Arguments:** `default`, the value in `unit` (no default: a required argument); `unit`, e.g. "mS/cm^2";
-    `bounds`, the physically possible closed interval (None: unbounded), open if `is_open`; `doc`, its meaning.
+    **Arguments:** `default`, the value in `unit` (no default: a required argument; None: may be left out, and then is
+    no parameter); `unit`, e.g. "mS/cm^2"; `bounds`, the physically possible closed
+    interval (None: unbounded), open if `is_open`; `doc`, its meaning.
 
     >>> class Leak(AbstractParametrised):
     ...     g_max: Array = param(0.3, unit="mS/cm^2", bounds=(0, None), doc="Leak conductance.")
     """
     info = ParamInfo(unit, bounds, doc, is_open)
     chosen = {} if default is dataclasses.MISSING else {"default": default}
-    return eqx.field(converter=lambda value: _to_array(value, unit), metadata={"param": info}, **chosen)
+    may_be_none = default is None
+
+    def convert(value: Any) -> Array | None:
+        return None if value is None and may_be_none else _to_array(value, unit)
+
+    return eqx.field(converter=convert, metadata={"param": info}, **chosen)
 
 
 def _to_array(value: Any, unit: str) -> Array:
@@ -92,8 +98,9 @@ class AbstractParametrised(eqx.Module):
 
     def __check_init__(self):
         for field in dataclasses.fields(self):
-            if "param" in field.metadata:
-                field.metadata["param"].check(field.name, getattr(self, field.name))
+            value = getattr(self, field.name)
+            if "param" in field.metadata and value is not None:
+                field.metadata["param"].check(field.name, value)
 
 
 def _children(node: Any) -> Iterator[tuple[str, Any]]:
@@ -111,7 +118,7 @@ def params(tree: Any) -> dict[str, ParamInfo]:
     found = {}
     for name, child in _children(tree):
         info = _info(tree, name)
-        if info is not None:
+        if info is not None and child is not None:
             found[name] = info
         else:
             found.update({f"{name}.{path}": sub for path, sub in params(child).items()})

@@ -65,6 +65,18 @@ def finite_differences(f: Callable, x: np.ndarray, *, step: float | None = None,
     return np.stack(columns, axis=-1)
 
 
+def in_factors(f: Callable, x: Any) -> tuple[Callable, Any]:
+    """f as a function of factors of every number in x (of what is added to those that are 0), and the factors 1.
+
+    A step of one size then fits a concentration of 1e-4 as well as a conductance of 100.
+    """
+
+    def g(factors: Any) -> Any:
+        return f(jax.tree.map(lambda value, s: jnp.where(value == 0, s - 1, value * s), x, factors))
+
+    return g, jax.tree.map(jnp.ones_like, x)
+
+
 def assert_derivatives_agree(
     f: Callable,
     x: Any,

@@ -13,23 +13,64 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxneuro.channels
+import jaxneuro.ions
 import jaxneuro.models
 import jaxneuro.solvers
 import jaxneuro.stimuli
 import jaxneuro.synapses
-from jaxneuro.channels import AbstractGatedChannel, HHPotassium, HHSodium, Leak
+from jaxneuro.channels import (
+    AbstractOhmicChannel,
+    BKChannel,
+    CalciumPump,
+    ConnorStevensA,
+    ConnorStevensPotassium,
+    ConnorStevensSodium,
+    GHKChannel,
+    HCurrent,
+    HHPotassium,
+    HHSodium,
+    Leak,
+    LTypeCalcium,
+    MainenSejnowskiM,
+    MainenSejnowskiPotassium,
+    MainenSejnowskiSodium,
+    MCurrent,
+    MechanicallyGated,
+    MorrisLecarCalcium,
+    MorrisLecarPotassium,
+    PersistentSodium,
+    SKChannel,
+    SodiumPotassiumPump,
+    TraubMilesPotassium,
+    TraubMilesSodium,
+    TTypeCalcium,
+    WangBuzsakiPotassium,
+    WangBuzsakiSodium,
+)
 from jaxneuro.fitters import FICurve, FILoss, SpikeTimeLoss, SpikeTimes, TraceLoss, VoltageTrace
 from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.ions import AbstractIonPool, CalciumPool, FixedConcentration, IonPool
 from jaxneuro.models import (
     LIF,
     AbstractModel,
     AbstractSpikingModel,
+    ConnorStevens,
+    FastSpiking,
     FitzHughNagumo,
+    HairCell,
     HodgkinHuxley,
+    IntrinsicallyBursting,
+    LowThresholdSpiking,
     Membrane,
+    MorrisLecar,
     Network,
+    PassiveMembrane,
+    RegularSpiking,
+    RinzelHodgkinHuxley,
     SpikeDetector,
+    TraubMiles,
+    WangBuzsaki,
 )
 from jaxneuro.solvers import (
     RK4,
@@ -110,6 +151,41 @@ def _membrane() -> ModelCase:
     return ModelCase(model, model.state_at(-70.0)._replace(V=jnp.asarray(-51.7)), 15.0, 8.0)
 
 
+def _cell(model: Any, i_app: float, t1: float) -> ModelCase:
+    """A membrane between two spikes: no gate is in its steady state at this voltage."""
+    return ModelCase(model, model.state_at(-60.0)._replace(V=jnp.asarray(-47.3)), i_app, t1)
+
+
+def _pumping_membrane() -> ModelCase:
+    """A membrane with everything that moves ions: pools, pumps, a GHK current."""
+    channels = {
+        "na": HHSodium(),
+        "k": HHPotassium(),
+        "ca": GHKChannel(TTypeCalcium(), permeability=1e-4),
+        "sk": SKChannel(),
+        "pump": SodiumPotassiumPump(),
+        "ca_pump": CalciumPump(),
+        "leak": Leak(),
+    }
+    pools = {
+        "na": IonPool(12.0, 145.0, depth=0.5, volume_ratio=0.01, ion="na"),
+        "k": IonPool(140.0, 4.0, depth=0.5, volume_ratio=0.01, ion="k"),
+        "ca": CalciumPool(has_nernst=True),
+        "cl": FixedConcentration(13.0, 150.0, ion="cl"),
+    }
+    return _cell(Membrane(channels, celsius=6.3, pools=pools), 15.0, 8.0)
+
+
+def _hair_cell() -> ModelCase:
+    model = HairCell()
+    return ModelCase(model, model.init_state()._replace(V=jnp.asarray(-41.0)), 0.3, 8.0)
+
+
+def _rinzel() -> ModelCase:
+    model = RinzelHodgkinHuxley()
+    return ModelCase(model, model.init_state()._replace(V=jnp.asarray(-47.3)), 12.0, 8.0)
+
+
 def _fitzhugh_nagumo() -> ModelCase:
     model = FitzHughNagumo()
     return ModelCase(model, _state(model, 0.4, -0.3), i_app=0.5, t1=40.0)
@@ -131,16 +207,57 @@ def _network() -> Network:
     return Network(cells, AMPA(), pre=[0, 1, 0], post=[1, 2, 2], weight=0.4, delay=[1.5, 0.7, 2.0])
 
 
-CHANNELS: dict[str, Callable[[], AbstractGatedChannel]] = {
+CHANNELS: dict[str, Callable[[], AbstractOhmicChannel]] = {
     "HHSodium": HHSodium,
     "HHPotassium": HHPotassium,
     "Leak": Leak,
+    "HCurrent": HCurrent,
+    "BKChannel": BKChannel,
+    "SKChannel": SKChannel,
+    "PersistentSodium": PersistentSodium,
+    "MechanicallyGated": MechanicallyGated,
+    "CalciumPump": CalciumPump,
+    "SodiumPotassiumPump": SodiumPotassiumPump,
+    "GHKChannel": lambda: GHKChannel(TTypeCalcium()),
+    "ConnorStevensA": ConnorStevensA,
+    "ConnorStevensPotassium": ConnorStevensPotassium,
+    "ConnorStevensSodium": ConnorStevensSodium,
+    "TTypeCalcium": TTypeCalcium,
+    "MainenSejnowskiM": MainenSejnowskiM,
+    "MainenSejnowskiPotassium": MainenSejnowskiPotassium,
+    "MainenSejnowskiSodium": MainenSejnowskiSodium,
+    "MorrisLecarCalcium": MorrisLecarCalcium,
+    "MorrisLecarPotassium": MorrisLecarPotassium,
+    "LTypeCalcium": LTypeCalcium,
+    "TraubMilesPotassium": TraubMilesPotassium,
+    "TraubMilesSodium": TraubMilesSodium,
+    "WangBuzsakiPotassium": WangBuzsakiPotassium,
+    "WangBuzsakiSodium": WangBuzsakiSodium,
+    "MCurrent": MCurrent,
 }
 
 SMOOTH_MODELS: dict[str, Callable[[], ModelCase]] = {
     "HodgkinHuxley": _hodgkin_huxley,
     "Membrane": _membrane,
+    "Membrane-pumping": _pumping_membrane,
+    "PassiveMembrane": lambda: _cell(PassiveMembrane(), 2.0, 8.0),
+    "ConnorStevens": lambda: _cell(ConnorStevens(), 15.0, 8.0),
+    "WangBuzsaki": lambda: _cell(WangBuzsaki(), 5.0, 8.0),
+    "TraubMiles": lambda: _cell(TraubMiles(), 5.0, 8.0),
+    "MorrisLecar": lambda: _cell(MorrisLecar(), 120.0, 20.0),
+    "RegularSpiking": lambda: _cell(RegularSpiking(), 5.0, 8.0),
+    "FastSpiking": lambda: _cell(FastSpiking(), 5.0, 8.0),
+    "IntrinsicallyBursting": lambda: _cell(IntrinsicallyBursting(), 5.0, 8.0),
+    "LowThresholdSpiking": lambda: _cell(LowThresholdSpiking(), 5.0, 8.0),
+    "HairCell": _hair_cell,
+    "RinzelHodgkinHuxley": _rinzel,
     "FitzHughNagumo": _fitzhugh_nagumo,
+}
+
+POOLS: dict[str, Callable[[], AbstractIonPool]] = {
+    "CalciumPool": CalciumPool,
+    "FixedConcentration": lambda: FixedConcentration(100.0, 5.0, ion="k"),
+    "IonPool": lambda: IonPool(15.0, 145.0, ion="na"),
 }
 
 SPIKING_MODELS: dict[str, Callable[[], SpikingCase]] = {
@@ -193,6 +310,7 @@ SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
 # package -> the dictionaries that hold its classes
 COVERED = {
     jaxneuro.channels: (CHANNELS,),
+    jaxneuro.ions: (POOLS,),
     jaxneuro.models: (SMOOTH_MODELS, SPIKING_MODELS, NETWORKS),
     jaxneuro.solvers: (STEPPERS, SOLVERS),
     jaxneuro.stimuli: (STIMULI,),

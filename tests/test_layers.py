@@ -12,8 +12,20 @@ PACKAGE = ROOT / "jaxneuro"
 
 # From the bottom to the top. A room may import its own floor and those below it.
 FLOORS = (
-    {"_version", "compilation", "datasets", "lanes", "numerics", "params", "recording", "results", "units"},
-    {"channels", "stimuli", "synapses"},
+    {
+        "_version",
+        "circuit",
+        "compilation",
+        "datasets",
+        "electrochemistry",
+        "lanes",
+        "numerics",
+        "params",
+        "recording",
+        "results",
+        "units",
+    },
+    {"channels", "ions", "stimuli", "synapses"},
     {"models"},
     {"solvers"},
     {"_simulate", "_solution"},

@@ -109,7 +109,7 @@ def test_params_every_name_finds_its_own_parameter(name):
 def test_params_unknown_names_list_what_there_is():
     with pytest.raises(ValueError, match=r"'na\.gmax' must be one of HodgkinHuxley's.*did you mean 'na"):
         get(HodgkinHuxley(), "na.gmax")
-    with pytest.raises(ValueError, match=r"it has C_m, V_init, k\.E_rev, .*na\.g_max\."):
+    with pytest.raises(ValueError, match=r"it has C_m, V_init, k\.E_rev, .*na\.g_max, na\.q10\."):
         get(HodgkinHuxley(), "%%%%")
 
 

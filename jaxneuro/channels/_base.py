@@ -1,46 +1,156 @@
 """What a channel is: gates that relax towards x_inf(V) with tau(V), and a current."""
 
 import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
+import equinox as eqx
+import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.params import AbstractParametrised
 
-__all__ = ["AbstractChannel", "AbstractGatedChannel", "AbstractTransitionChannel", "Gates", "Ions", "opening_rates"]
+__all__ = [
+    "AbstractChannel",
+    "AbstractGatedChannel",
+    "AbstractKineticChannel",
+    "AbstractOhmicChannel",
+    "AbstractTransitionChannel",
+    "Gates",
+    "Ions",
+    "Source",
+    "gate_powers",
+    "opening_rates",
+]
 
 Gates = dict[str, Float[Array, "*c"]]
 """Gate name -> open probability [1]."""
 
 Ions = dict[str, Float[Array, "*c"]]
-"""Concentrations [mM] and reversal potentials [mV] that the cell shares, by name; {} for most cells."""
+"""What the cell shares with its channels, by name: concentrations [mM] such as "ca_i" and "k_o", reversal potentials
+[mV] such as "E_na", the temperature "celsius" [degC]; {} for most cells."""
+
+
+class Source(NamedTuple):
+    """Where the kinetics of a channel come from; `find_channel` searches it."""
+
+    species: str
+    cell: str
+    celsius: float | None
+    """Temperature of the published kinetics [degC]; None where they have none."""
+    paper: str
+    doi: str
 
 
 class AbstractChannel(AbstractParametrised):
-    """One ionic current, elementwise in V: the same object serves a point (V: ()) and a cable (V: (n_comp,)).
+    """One membrane current, elementwise in V: the same object serves a point (V: ()) and a cable (V: (n_comp,))."""
 
-    dx/dt = (x_inf(V) - x) / tau_x(V) = alpha_x(V) (1 - x) - beta_x(V) x for every gate x. A channel is written in
-    either form: as an `AbstractGatedChannel` by x_inf and tau, as an `AbstractTransitionChannel` by alpha and beta.
-    """
+    ion: eqx.AbstractVar[str]
+    """The ion that carries the current: "na", "k", "ca", "cl"; "" for a mixture that no pool follows."""
+
+    source: eqx.AbstractClassVar[Source]
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What it must find in `ions`, e.g. ("ca_i",)."""
 
     @abc.abstractmethod
-    def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        """Steady state x_inf [1] and time constant tau [ms] of every gate at V [mV]; ({}, {}) without gates."""
+    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
+        """Gates in their steady state at V [mV]; {} without gates."""
 
     @abc.abstractmethod
-    def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        """Opening rate alpha and closing rate beta of every gate at V [mV], both in 1/ms; ({}, {}) without gates."""
+    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
+        """(dx/dt, A) of every gate [1/ms], where dx/dt = A x + B at fixed V; A is a matrix for a Markov scheme."""
 
     @abc.abstractmethod
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         """Current density [uA/cm^2] at V [mV], outward positive."""
 
+    @abc.abstractmethod
+    def carried(self, i: Float[Array, "*c"]) -> dict[str, Float[Array, "*c"]]:
+        """The part of its current `i` that each ion carries [uA/cm^2]; {} for a mixture that no pool follows."""
+
+
+class AbstractOhmicChannel(AbstractChannel):
+    """A resistor in series with a battery: i = g_max open_fraction (V - E), E the cell's Nernst potential where it
+    keeps one for this ion, `E_rev` otherwise."""
+
+    g_max: eqx.AbstractVar[Float[Array, "*c"]]
+    E_rev: eqx.AbstractVar[Float[Array, "*c"]]
+
+    @abc.abstractmethod
+    def open_fraction(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
+        """Share of the channels that conduct [1]."""
+
+    def conductance(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
+        """g_max open_fraction [mS/cm^2]."""
+        return self.g_max * self.open_fraction(V, gates, ions)
+
+    def reversal(self, ions: Ions) -> Float[Array, "*c"]:
+        """Reversal potential [mV]."""
+        return ions.get(f"E_{self.ion}", self.E_rev)
+
+    def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
+        """g_max open_fraction (V - E) [uA/cm^2], outward positive."""
+        return self.conductance(V, gates, ions) * (V - self.reversal(ions))
+
+    def carried(self, i: Float[Array, "*c"]) -> dict[str, Float[Array, "*c"]]:
+        """All of the current by its ion."""
+        return {self.ion: i} if self.ion else {}
+
+
+class AbstractKineticChannel(AbstractOhmicChannel):
+    """An ohmic channel with independent gates: open_fraction = product of x^power over its gates x.
+
+    dx/dt = (x_inf(V) - x) / tau_x(V) = alpha_x(V) (1 - x) - beta_x(V) x. A channel is written in either form: as an
+    `AbstractGatedChannel` by x_inf and tau, as an `AbstractTransitionChannel` by alpha and beta, both at the
+    temperature of its source. In a cell that has a temperature, all rates are q10^((T - T_source) / 10) times faster.
+
+    A gate in `instantaneous` is always in its steady state, and no part of the model's state.
+    """
+
+    q10: eqx.AbstractVar[Float[Array, ""]]
+    powers: eqx.AbstractVar[tuple[tuple[str, int], ...]]
+    """(gate, power) of every gate."""
+    instantaneous: ClassVar[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
+        """Steady state x_inf [1] and time constant tau [ms] of every gate at V [mV], at the source's temperature."""
+
+    @abc.abstractmethod
+    def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
+        """Opening rate alpha and closing rate beta of every gate at V [mV], in 1/ms, at the source's temperature."""
+
+    def speed(self, ions: Ions) -> Float[Array, ""] | float:
+        """How many times faster the gates are than in the source, q10^((T - T_source) / 10) [1]."""
+        if "celsius" not in ions or self.source.celsius is None:
+            return 1.0
+        return self.q10 ** ((ions["celsius"] - self.source.celsius) / 10)
+
     def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
         """Gates in their steady state at V [mV]."""
-        return self.rates(V, ions)[0]
+        return {gate: x for gate, x in self.rates(V, ions)[0].items() if gate not in self.instantaneous}
+
+    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Gates]:
+        """dx/dt = alpha (1 - x) - beta x and A = -(alpha + beta), faster by `speed` [1/ms]."""
+        alpha, beta = self.transitions(V, ions)
+        if "celsius" in ions:
+            alpha, beta = jax.tree.map(lambda rate: rate * self.speed(ions), (alpha, beta))
+        A = {gate: -(alpha[gate] + beta[gate]) for gate in gates}
+        return {gate: alpha[gate] + A[gate] * x for gate, x in gates.items()}, A
+
+    def open_fraction(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
+        """Product of x^power over the gates [1]."""
+        if self.instantaneous:
+            x_inf = self.rates(V, ions)[0]
+            gates = gates | {gate: x_inf[gate] for gate in self.instantaneous}
+        fraction = 1.0
+        for gate, power in self.powers:
+            fraction = fraction * gates[gate] ** power
+        return fraction
 
 
-class AbstractGatedChannel(AbstractChannel):
-    """A channel written by the steady state and the time constant of its gates: implement `rates` and `current`."""
+class AbstractGatedChannel(AbstractKineticChannel):
+    """A channel written by the steady state and the time constant of its gates: implement `rates`."""
 
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         """alpha = x_inf / tau, beta = (1 - x_inf) / tau [1/ms]."""
@@ -50,8 +160,8 @@ class AbstractGatedChannel(AbstractChannel):
         return alpha, {gate: per_ms[gate] - alpha[gate] for gate in tau}
 
 
-class AbstractTransitionChannel(AbstractChannel):
-    """A channel written by the opening and closing rates of its gates: implement `transitions` and `current`."""
+class AbstractTransitionChannel(AbstractKineticChannel):
+    """A channel written by the opening and closing rates of its gates: implement `transitions`."""
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         """x_inf = alpha / (alpha + beta) [1], tau = 1 / (alpha + beta) [ms]."""
@@ -64,3 +174,27 @@ def opening_rates(alpha: Float[Array, "*c"], beta: Float[Array, "*c"]) -> tuple[
     """(x_inf, tau [ms]) from opening and closing rates alpha, beta [1/ms]: alpha/(alpha+beta), 1/(alpha+beta)."""
     tau = 1 / (alpha + beta)
     return alpha * tau, tau
+
+
+def gate_powers(**powers: int) -> Any:
+    """Field of a channel that holds how often each gate counts: `powers: tuple = gate_powers(m=3, h=1)` for m^3 h.
+
+    Given as a dict when a channel is built, e.g. `HHSodium(powers={"m": 4, "h": 1})` for m^4 h.
+    """
+    names = tuple(powers)
+
+    def as_pairs(given: Any) -> tuple[tuple[str, int], ...]:
+        given = dict(given) if isinstance(given, Mapping | tuple) else given
+        is_good = isinstance(given, dict) and set(given) == set(names) and all(_is_power(n) for n in given.values())
+        if not is_good:
+            raise ValueError(
+                f"Argument `powers` must give a positive whole number for each of {', '.join(names)}, but is "
+                f"{given!r}; write e.g. {powers!r}."
+            )
+        return tuple((name, int(given[name])) for name in names)
+
+    return eqx.field(static=True, converter=as_pairs, default=tuple(powers.items()))
+
+
+def _is_power(n: Any) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n > 0

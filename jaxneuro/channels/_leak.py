@@ -1,25 +1,39 @@
 """Ohmic leak."""
 
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions
+from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source
 from jaxneuro.params import param
 
 __all__ = ["Leak"]
 
 
-class Leak(AbstractGatedChannel):
-    """Ohmic leak: i = g_max (V - E_rev) [uA/cm^2]; no gates.
+class Leak(AbstractOhmicChannel):
+    """Ohmic leak, a resistor and a battery: i = g_max (V - E_rev) [uA/cm^2]; no gates.
+
+    **Arguments:** `g_max` [mS/cm^2], `E_rev` [mV]; `ion`, "na", "k", "cl" or "ca" where it is carried by one ion that
+    a pool follows.
 
     References: Hodgkin & Huxley (1952), J Physiol 117:500. doi:10.1113/jphysiol.1952.sp004764
     (conductance as there; E_rev = -54.3 mV as in NEURON's `hh`, which puts rest at -65 mV).
     """
 
+    source: ClassVar[Source] = Source(
+        "any", "any", None, "Hodgkin & Huxley (1952), J Physiol 117:500", "10.1113/jphysiol.1952.sp004764"
+    )
     g_max: Array = param(0.3, unit="mS/cm^2", bounds=(0, None), doc="Leak conductance.")
     E_rev: Array = param(-54.3, unit="mV", doc="Leak reversal potential.")
+    ion: str = eqx.field(static=True, default="")
 
-    def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
+    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
+        return {}
+
+    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
         return {}, {}
 
-    def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
-        return self.g_max * (V - self.E_rev)
+    def open_fraction(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
+        return jnp.ones_like(V)

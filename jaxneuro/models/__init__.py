@@ -4,15 +4,38 @@ from jaxneuro.models._base import AbstractConductanceModel as AbstractConductanc
 from jaxneuro.models._base import AbstractModel as AbstractModel
 from jaxneuro.models._base import AbstractNetwork as AbstractNetwork
 from jaxneuro.models._base import AbstractSpikingModel as AbstractSpikingModel
+from jaxneuro.models._connor_stevens import ConnorStevens as ConnorStevens
 from jaxneuro.models._fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
+from jaxneuro.models._hair_cell import HairCell as HairCell
+from jaxneuro.models._hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
 from jaxneuro.models._lif import LIF as LIF
 from jaxneuro.models._membrane import AbstractMembrane as AbstractMembrane
-from jaxneuro.models._membrane import HodgkinHuxley as HodgkinHuxley
 from jaxneuro.models._membrane import Membrane as Membrane
+from jaxneuro.models._membrane import MembraneState as MembraneState
+from jaxneuro.models._morris_lecar import MorrisLecar as MorrisLecar
 from jaxneuro.models._network import Network as Network
+from jaxneuro.models._passive import PassiveMembrane as PassiveMembrane
+from jaxneuro.models._pospischil_2008 import FastSpiking as FastSpiking
+from jaxneuro.models._pospischil_2008 import IntrinsicallyBursting as IntrinsicallyBursting
+from jaxneuro.models._pospischil_2008 import LowThresholdSpiking as LowThresholdSpiking
+from jaxneuro.models._pospischil_2008 import RegularSpiking as RegularSpiking
+from jaxneuro.models._rinzel import RinzelHodgkinHuxley as RinzelHodgkinHuxley
 from jaxneuro.models._spike_detector import SpikeDetector as SpikeDetector
+from jaxneuro.models._traub_miles import TraubMiles as TraubMiles
+from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
 
 __all__ = [
+    "ConnorStevens",
+    "WangBuzsaki",
+    "TraubMiles",
+    "MorrisLecar",
+    "FastSpiking",
+    "IntrinsicallyBursting",
+    "LowThresholdSpiking",
+    "RegularSpiking",
+    "PassiveMembrane",
+    "HairCell",
+    "RinzelHodgkinHuxley",
     "LIF",
     "AbstractConductanceModel",
     "AbstractMembrane",
@@ -22,6 +45,7 @@ __all__ = [
     "FitzHughNagumo",
     "HodgkinHuxley",
     "Membrane",
+    "MembraneState",
     "Network",
     "SpikeDetector",
 ]

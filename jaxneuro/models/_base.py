@@ -44,13 +44,15 @@ class AbstractModel(AbstractParametrised):
 class AbstractConductanceModel(AbstractModel):
     """A model that is linear in each of its variables when the others are held: dx/dt = A x + B, elementwise.
 
-    Exponential solvers use `linearised`. With the derivative itself and A there is no need for B, and where A is 0 or
+    Its state is a NamedTuple of V, `gates` and `ions` (concentrations by ion; both may be empty). Exponential solvers
+    use `linearised`. With the derivative itself and A there is no need for B, and where A is 0 or
     large nothing cancels.
     """
 
     @abc.abstractmethod
     def linearised(self, y: State, i_app: PyTree) -> tuple[State, State]:
-        """(dy, A), each shaped like the state: dy/dt and the rate of each variable [1/ms], -g_total / C_m for V."""
+        """(dy, A), each shaped like the state: dy/dt and the rate of each variable [1/ms], -g_total / C_m for V; a
+        matrix for the occupancies of a Markov scheme."""
 
     def dynamics(self, y: State, i_app: PyTree) -> State:
         """The first of `linearised`."""

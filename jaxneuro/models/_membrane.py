@@ -1,24 +1,30 @@
 """Conductance-based membranes: channels in parallel with a capacitance."""
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels import AbstractChannel, HHPotassium, HHSodium, Leak
+from jaxneuro.channels import AbstractChannel
+from jaxneuro.ions import AbstractIonPool
 from jaxneuro.models._base import AbstractConductanceModel
 from jaxneuro.params import param
 
-__all__ = ["AbstractMembrane", "HodgkinHuxley", "Membrane", "MembraneState"]
+__all__ = ["AbstractMembrane", "Membrane", "MembraneState"]
+
+Ions = dict[str, Float[Array, "*c"]]
 
 
 class MembraneState(NamedTuple):
-    """V [mV] and the gates by channel, {"na": {"m": ..., "h": ...}, ...}; channels without gates are absent."""
+    """V [mV]; the gates by channel, {"na": {"m": ..., "h": ...}, ...}, channels without gates are absent; inside
+    concentrations [mM] by ion, {"ca": {"inside": ...}}, ions that never change are absent."""
 
     V: Float[Array, "*c"]
     gates: dict[str, dict[str, Float[Array, "*c"]]]
+    ions: dict[str, dict[str, Float[Array, "*c"]]] = {}  # noqa: RUF012, never changed
 
 
 class AbstractMembrane(AbstractConductanceModel):
@@ -28,19 +34,43 @@ class AbstractMembrane(AbstractConductanceModel):
     channels: eqx.AbstractVar[dict[str, AbstractChannel]]
     C_m: eqx.AbstractVar[Float[Array, ""]]
     V_init: eqx.AbstractVar[Float[Array, ""]]
+    celsius: eqx.AbstractVar[Float[Array, ""] | None]
+    """Temperature [degC]; None: every channel at the temperature of its source."""
+    pools: eqx.AbstractVar[dict[str, AbstractIonPool]]
 
     def __check_init__(self):
-        if not isinstance(self.channels, dict):
-            raise TypeError(
-                f"Argument `channels` must map names to channels, but is a {type(self.channels).__name__}; "
-                'write e.g. {"leak": Leak()}.'
-            )
-        for name, channel in self.channels.items():
-            if not (isinstance(name, str) and isinstance(channel, AbstractChannel)):
-                raise TypeError(
-                    f"Argument `channels` must map names to channels, but {name!r} is a {type(channel).__name__}; "
-                    'write e.g. {"leak": Leak()}.'
+        _check_members("channels", self.channels, AbstractChannel, '{"leak": Leak()}')
+        _check_members("pools", self.pools, AbstractIonPool, '{"ca": CalciumPool()}')
+        for name, pool in self.pools.items():
+            if name != pool.ion:
+                raise ValueError(
+                    f"Argument `pools` must name every pool by its ion, but {name!r} is the pool of {pool.ion!r}; "
+                    f"write {{{pool.ion!r}: ...}}."
                 )
+            if pool.has_nernst and self.celsius is None:
+                raise ValueError(
+                    f"Argument `celsius` must be given where a Nernst potential follows, but is None with the pool of "
+                    f"{name!r}; give the temperature [degC] or has_nernst=False."
+                )
+        known = self.environment({}) if not self.pools else jax.eval_shape(lambda: self.environment(self._at_rest()))
+        for name, channel in self.channels.items():
+            missing = [need for need in channel.needs if need not in known]
+            if missing:
+                raise ValueError(
+                    f"Argument `pools` must give what channel {name!r} ({type(channel).__name__}) needs, but "
+                    f"{' and '.join(missing)} is missing; {_remedy(missing)}."
+                )
+
+    def _at_rest(self) -> dict[str, dict[str, Array]]:
+        start = {ion: pool.init() for ion, pool in self.pools.items()}
+        return {ion: concentration for ion, concentration in start.items() if concentration}
+
+    def environment(self, concentrations: Mapping[str, dict[str, Array]]) -> Ions:
+        """What the channels share: temperature, concentrations and Nernst potentials."""
+        shared = {} if self.celsius is None else {"celsius": self.celsius}
+        for ion, pool in self.pools.items():
+            shared |= pool.shared(concentrations.get(ion, {}), self.celsius)
+        return shared
 
     def init_state(self) -> MembraneState:
         """V_init with every gate in its steady state there."""
@@ -49,29 +79,71 @@ class AbstractMembrane(AbstractConductanceModel):
     def state_at(self, V: Float[Array, "*c"] | float) -> MembraneState:
         """State at voltage V [mV] with every gate in its steady state."""
         V = jnp.asarray(V, dtype=self.V_init.dtype)
-        gates = {name: channel.init(V, {}) for name, channel in self.channels.items()}
-        return MembraneState(V, {name: g for name, g in gates.items() if g})
+        concentrations = jax.tree.map(lambda c: jnp.broadcast_to(c, V.shape), self._at_rest())
+        ions = self.environment(concentrations)
+        gates = {name: channel.init(V, ions) for name, channel in self.channels.items()}
+        return MembraneState(V, {name: g for name, g in gates.items() if g}, concentrations)
 
     def voltage(self, y: MembraneState) -> Float[Array, "..."]:
         return y.V
 
     def currents(self, y: MembraneState) -> dict[str, Float[Array, "..."]]:
         """Current of every channel [uA/cm^2], outward positive; also of states with a time axis."""
-        return {name: channel.current(y.V, y.gates.get(name, {}), {}) for name, channel in self.channels.items()}
+        return self._currents(y, self.environment(y.ions))
+
+    def _currents(self, y: MembraneState, ions: Ions) -> dict[str, Float[Array, "..."]]:
+        return {name: channel.current(y.V, y.gates.get(name, {}), ions) for name, channel in self.channels.items()}
+
+    def ion_current(self, y: MembraneState, ion: str) -> Float[Array, "..."]:
+        """The part of all currents that one ion carries [uA/cm^2], outward positive; also over a time axis."""
+        parts = (self.channels[name].carried(i).get(ion, 0.0) for name, i in self.currents(y).items())
+        return sum(parts, jnp.zeros_like(y.V))
 
     def linearised(self, y: MembraneState, i_app: Float[Array, "*c"]) -> tuple[MembraneState, MembraneState]:
-        def total_current(V):
-            return sum(self.currents(MembraneState(V, y.gates)).values())
+        ions = self.environment(y.ions)
+
+        def total_current(V: Array) -> Array:
+            return sum(self._currents(y._replace(V=V), ions).values())
 
         i_ion, g_total = jax.jvp(total_current, (y.V,), (jnp.ones_like(y.V),))
         dy_gates, A_gates = {}, {}
         for name, gates in y.gates.items():
-            alpha, beta = self.channels[name].transitions(y.V, {})
-            A_gates[name] = {gate: -(alpha[gate] + beta[gate]) for gate in gates}
-            dy_gates[name] = {gate: alpha[gate] + A_gates[name][gate] * x for gate, x in gates.items()}
+            dy_gates[name], A_gates[name] = self.channels[name].linearised(y.V, gates, ions)
+        dy_ions, A_ions = {}, {}
+        for ion in y.ions:
+            dy_ions[ion], A_ions[ion] = self._concentration_linearised(y, ion)
         per_C = 1 / self.C_m  # the same in every step, and a division costs as much as an exponential
-        dy = MembraneState((i_app - i_ion) * per_C, dy_gates)
-        return dy, MembraneState(-g_total * per_C, A_gates)
+        dy = MembraneState((i_app - i_ion) * per_C, dy_gates, dy_ions)
+        return dy, MembraneState(-g_total * per_C, A_gates, A_ions)
+
+    def _concentration_linearised(self, y: MembraneState, ion: str) -> tuple[Any, Any]:
+        def rate(concentration: dict[str, Array]) -> dict[str, Array]:
+            changed = y._replace(ions=y.ions | {ion: concentration})
+            return self.pools[ion].dynamics(concentration, self.ion_current(changed, ion))
+
+        return jax.jvp(rate, (y.ions[ion],), (jax.tree.map(jnp.ones_like, y.ions[ion]),))
+
+
+def _check_members(argument: str, given: Any, kind: type, example: str) -> None:
+    noun = argument.rstrip("s")
+    if not isinstance(given, dict):
+        raise TypeError(
+            f"Argument `{argument}` must map names to {argument}, but is a {type(given).__name__}; "
+            f"write e.g. {example}."
+        )
+    for name, member in given.items():
+        if not (isinstance(name, str) and isinstance(member, kind)):
+            raise TypeError(
+                f"Argument `{argument}` must map names to {argument}, but {name!r} is no {noun}, a "
+                f"{type(member).__name__}; write e.g. {example}."
+            )
+
+
+def _remedy(missing: list[str]) -> str:
+    if missing[0] == "celsius":
+        return "give the cell a temperature, celsius=37.0"
+    ion = missing[0].split("_")[0]
+    return f"add a pool, pools={{{ion!r}: ...}}" if "_" in missing[0] else f"use a model that provides {missing[0]}"
 
 
 class Membrane(AbstractMembrane):
@@ -79,10 +151,12 @@ class Membrane(AbstractMembrane):
 
     C_m dV/dt = i_app - sum_c i_c(V, gates)        [uA/cm^2]
 
-    State: V [mV], gates [1] by channel. Outward current is positive, i_app > 0 depolarises.
+    State: V [mV], gates [1] by channel, inside concentrations [mM] by ion. Outward current is positive, i_app > 0
+    depolarises.
 
     **Arguments:** `channels`, name -> channel; `C_m` [uF/cm^2]; `V_init` [mV], where a simulation starts with every
-    gate in its steady state.
+    gate in its steady state; `celsius` [degC], None: every channel at the temperature of its paper; `pools`, ion ->
+    pool of the concentrations that change or set a Nernst potential.
 
     >>> from jaxneuro.channels import Leak
     >>> Membrane(channels={"leak": Leak(g_max=0.1, E_rev=-70.0)}, C_m=1.0, V_init=-70.0)
@@ -93,30 +167,6 @@ class Membrane(AbstractMembrane):
     channels: dict[str, AbstractChannel]
     C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
     V_init: Array = param(-65.0, unit="mV", doc="Voltage at the start.")
-    spike_threshold: float = eqx.field(static=True, default=0.0)
-
-
-class HodgkinHuxley(AbstractMembrane):
-    """Hodgkin-Huxley squid-axon membrane at 6.3 degC.
-
-    C_m dV/dt = i_app - g_Na m^3 h (V - E_Na) - g_K n^4 (V - E_K) - g_L (V - E_L)        [uA/cm^2]
-    dx/dt     = (x_inf(V) - x) / tau_x(V),   x in {m, h, n}
-
-    State: V [mV], shape (); gates m, h, n [1], same shape as V. Outward current is positive. Channels are named
-    `na`, `k` and `leak`: `HodgkinHuxley().channels["na"].g_max`.
-
-    **Arguments:** `channels`, to change or add some; `C_m` [uF/cm^2]; `V_init` [mV].
-
-    >>> HodgkinHuxley(C_m=0.9)
-
-    References: Hodgkin & Huxley (1952), J Physiol 117:500. doi:10.1113/jphysiol.1952.sp004764
-    Constants are those of NEURON's `hh`: g 120 / 36 / 0.3 mS/cm^2, E 50 / -77 / -54.3 mV, C_m 1 uF/cm^2; the start at
-    -65 mV is 0.03 mV below the resting potential. Valid at 6.3 degC only.
-    """
-
-    channels: dict[str, AbstractChannel] = eqx.field(
-        default_factory=lambda: {"na": HHSodium(), "k": HHPotassium(), "leak": Leak()}
-    )
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-65.0, unit="mV", doc="Voltage at the start.")
+    celsius: Array | None = param(None, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    pools: dict[str, AbstractIonPool] = eqx.field(default_factory=dict)
     spike_threshold: float = eqx.field(static=True, default=0.0)

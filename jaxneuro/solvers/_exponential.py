@@ -1,5 +1,6 @@
 """Exponential one-step methods for conductance models: each variable exactly while the others are held."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -32,7 +33,8 @@ class ExponentialStrang(AbstractOneStep):
     """Strang splitting of exponential updates: half a step of V, a full step of the gates, half a step of V.
 
     Second order, unconditionally stable for ohmic channels; the default for conductance models. On Hodgkin-Huxley its
-    fourth spike is off by 0.0024 / 0.0148 / 0.059 ms at dt = 0.01 / 0.025 / 0.05 ms.
+    fourth spike is off by 0.0024 / 0.0148 / 0.059 ms at dt = 0.01 / 0.025 / 0.05 ms. Concentrations that change take
+    half a step each before and, in the opposite order, after the rest.
 
     References: Strang (1968), SIAM J Numer Anal 5:506. doi:10.1137/0705041;
     Rush & Larsen (1978), IEEE Trans Biomed Eng 25:389. doi:10.1109/TBME.1978.326270
@@ -45,14 +47,26 @@ class ExponentialStrang(AbstractOneStep):
         model = require_conductance_model(model_of(terms))
         h = t1 - t0
 
-        def half_voltage(y: Any, t: Any) -> Any:
+        def moved(y: Any, t: Any, duration: Any, part: Callable[[Any], Any]) -> Any:
+            """`part` of the state a `duration` later, the rest held; the input is that of time t."""
             dy, A = model.linearised(y, args(t))
-            return jax.lax.optimization_barrier(y._replace(V=linear_update(y.V, dy.V, A.V, 0.5 * h)))
+            return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, duration), part(y), part(dy), part(A))
 
-        y = half_voltage(y0, t0 + 0.25 * h)
-        dy, A = model.linearised(y, args(t0 + 0.5 * h))
-        others = jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, h), y, dy, A)
-        return half_voltage(others._replace(V=y.V), t0 + 0.75 * h)
+        def half_voltage(y: Any, t: Any) -> Any:
+            return jax.lax.optimization_barrier(y._replace(V=moved(y, t, 0.5 * h, lambda z: z.V)))
+
+        def half_concentration(y: Any, t: Any, ion: str) -> Any:
+            return y._replace(ions=y.ions | {ion: moved(y, t, 0.5 * h, lambda z: z.ions[ion])})
+
+        y = y0
+        for ion in y0.ions:
+            y = half_concentration(y, t0, ion)
+        y = half_voltage(y, t0 + 0.25 * h)
+        y = y._replace(gates=moved(y, t0 + 0.5 * h, h, lambda z: z.gates))
+        y = half_voltage(y, t0 + 0.75 * h)
+        for ion in reversed(y0.ions):
+            y = half_concentration(y, t1, ion)
+        return y
 
 
 def require_conductance_model(model: AbstractModel) -> AbstractConductanceModel:
