@@ -12,6 +12,7 @@ from jaxneuro.channels._connor_stevens_1977 import ConnorStevensA as ConnorSteve
 from jaxneuro.channels._connor_stevens_1977 import ConnorStevensPotassium as ConnorStevensPotassium
 from jaxneuro.channels._connor_stevens_1977 import ConnorStevensSodium as ConnorStevensSodium
 from jaxneuro.channels._find import find_channel as find_channel
+from jaxneuro.channels._gating_scheme import GatingScheme as GatingScheme
 from jaxneuro.channels._ghk import GHKChannel as GHKChannel
 from jaxneuro.channels._hodgkin_huxley_1952 import HHPotassium as HHPotassium
 from jaxneuro.channels._hodgkin_huxley_1952 import HHSodium as HHSodium
@@ -24,6 +25,10 @@ from jaxneuro.channels._magistretti_alonso_1999 import PersistentSodium as Persi
 from jaxneuro.channels._mainen_sejnowski_1996 import MainenSejnowskiM as MainenSejnowskiM
 from jaxneuro.channels._mainen_sejnowski_1996 import MainenSejnowskiPotassium as MainenSejnowskiPotassium
 from jaxneuro.channels._mainen_sejnowski_1996 import MainenSejnowskiSodium as MainenSejnowskiSodium
+from jaxneuro.channels._markov import AbstractMarkovChannel as AbstractMarkovChannel
+from jaxneuro.channels._markov import MarkovChannel as MarkovChannel
+from jaxneuro.channels._markov import Rate as Rate
+from jaxneuro.channels._markov import transition_table as transition_table
 from jaxneuro.channels._moczydlowski_latorre_1983 import BKChannel as BKChannel
 from jaxneuro.channels._morris_lecar_1981 import MorrisLecarCalcium as MorrisLecarCalcium
 from jaxneuro.channels._morris_lecar_1981 import MorrisLecarPotassium as MorrisLecarPotassium
@@ -37,6 +42,11 @@ from jaxneuro.channels._wang_buzsaki_1996 import WangBuzsakiSodium as WangBuzsak
 from jaxneuro.channels._yamada_1989 import MCurrent as MCurrent
 
 __all__ = [
+    "GatingScheme",
+    "AbstractMarkovChannel",
+    "MarkovChannel",
+    "Rate",
+    "transition_table",
     "HCurrent",
     "BKChannel",
     "SKChannel",
