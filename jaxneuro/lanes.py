@@ -146,13 +146,13 @@ def chunked(function: Callable[..., Any]) -> Callable[..., Any]:
     @call.def_vmap
     def rule(axis_size: int, in_batched: list[Any], *args: Any) -> tuple[Any, Any]:
         axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, in_batched)
-        out = _over_chunks(jax.vmap(function, in_axes=tuple(axes)), axis_size, axes, args)
+        out = _over_chunks(jax.vmap(function, in_axes=tuple(axes)), axis_size, in_batched, args)
         return out, jax.tree.map(lambda _: True, out)
 
     return call
 
 
-def _over_chunks(function: Callable[..., Any], n_lane: int, axes: Any, args: tuple) -> Any:
+def _over_chunks(function: Callable[..., Any], n_lane: int, in_batched: Any, args: tuple) -> Any:
     """Run a vmapped function chunk after chunk; the last chunk is filled with copies of the last lane."""
     width = chunk_width(n_lane)
     if n_lane == width or n_lane < _FEWEST:
@@ -160,7 +160,7 @@ def _over_chunks(function: Callable[..., Any], n_lane: int, axes: Any, args: tup
     n_chunk = math.ceil(n_lane / width)
     index = jnp.minimum(jnp.arange(n_chunk * width), n_lane - 1).reshape(n_chunk, width)
     leaves, structure = jax.tree.flatten(args)
-    is_mapped = [axis is not None for axis in jax.tree.leaves(axes, is_leaf=lambda axis: axis is None)]
+    is_mapped = jax.tree.leaves(in_batched)
 
     def one(chunk: Array) -> Any:
         chosen = [leaf[chunk] if mapped else leaf for leaf, mapped in zip(leaves, is_mapped, strict=True)]

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from jaxneuro.params import AbstractParametrised, param
+from jaxneuro.params import AbstractParametrised, is_concrete, param
 
 __all__ = [
     "AbstractStimulus",
     "Chirp",
     "Constant",
+    "Levels",
     "OrnsteinUhlenbeck",
     "Pulses",
     "Ramp",
@@ -150,6 +151,42 @@ class Step(AbstractWindow):
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return jnp.where(self.is_on(t), self.amplitude, 0.0)
+
+
+class Levels(AbstractStimulus):
+    """Piecewise constant: `levels[k]` from `starts[k]` to `starts[k + 1]`; `levels[0]` before, the last one for ever.
+
+    The command of a voltage clamp, e.g. hold at -65 mV, step to 0 mV at 10 ms, tail at -40 mV from 30 ms. Levels and
+    starts [ms], each shape (n,), are differentiable.
+
+    >>> Levels([-65.0, 0.0, -40.0], starts=[0.0, 10.0, 30.0])
+    """
+
+    levels: Array = param(unit="input", doc="Values in order.")
+    starts: Array = param(unit="ms", doc="Time at which each begins.")
+
+    def __check_init__(self):
+        if self.levels.ndim != 1 or self.levels.shape != self.starts.shape or not self.levels.size:
+            raise ValueError(
+                f"Argument `starts` must hold one time per level, but has shape {self.starts.shape} for levels of "
+                f"shape {self.levels.shape}; give two lists of equal length."
+            )
+        if is_concrete(self.starts) and np.any(np.diff(self.starts) < 0):
+            raise ValueError(f"Argument `starts` must be sorted, but is {np.asarray(self.starts)}; sort it.")
+
+    def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
+        value = self.levels[0] + jnp.zeros_like(t)
+        for k in range(1, self.levels.shape[0]):
+            value = jnp.where(t >= self.starts[k], self.levels[k], value)
+        return value
+
+    @property
+    def jump_ts(self) -> Float[Array, " n-1"]:
+        return self.starts[1:]
+
+    @property
+    def domain(self) -> tuple[Any, Any]:
+        return _EVERYWHERE
 
 
 class Pulses(AbstractStimulus):

@@ -4,6 +4,9 @@ from jaxneuro.models._base import AbstractConductanceModel as AbstractConductanc
 from jaxneuro.models._base import AbstractModel as AbstractModel
 from jaxneuro.models._base import AbstractNetwork as AbstractNetwork
 from jaxneuro.models._base import AbstractSpikingModel as AbstractSpikingModel
+from jaxneuro.models._clamps import DynamicClamp as DynamicClamp
+from jaxneuro.models._clamps import IdealClamp as IdealClamp
+from jaxneuro.models._clamps import VoltageClamp as VoltageClamp
 from jaxneuro.models._connor_stevens import ConnorStevens as ConnorStevens
 from jaxneuro.models._fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
 from jaxneuro.models._hair_cell import HairCell as HairCell
@@ -25,6 +28,9 @@ from jaxneuro.models._traub_miles import TraubMiles as TraubMiles
 from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
 
 __all__ = [
+    "DynamicClamp",
+    "IdealClamp",
+    "VoltageClamp",
     "ConnorStevens",
     "WangBuzsaki",
     "TraubMiles",
