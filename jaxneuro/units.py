@@ -28,6 +28,7 @@ _UNITS: dict[str, tuple[str, float]] = {
     "mA": ("current", 1e6),
     "A": ("current", 1e9),
     "uA/cm^2": ("current density", 1.0),
+    "uA/cm^2 sqrt(ms)": ("current noise density", 1.0),
     "mA/cm^2": ("current density", 1e3),
     "nA/cm^2": ("current density", 1e-3),
     "uS": ("conductance", 1.0),

@@ -32,6 +32,9 @@ from jaxneuro.channels._markov import transition_table as transition_table
 from jaxneuro.channels._moczydlowski_latorre_1983 import BKChannel as BKChannel
 from jaxneuro.channels._morris_lecar_1981 import MorrisLecarCalcium as MorrisLecarCalcium
 from jaxneuro.channels._morris_lecar_1981 import MorrisLecarPotassium as MorrisLecarPotassium
+from jaxneuro.channels._noise import AbstractChannelNoise as AbstractChannelNoise
+from jaxneuro.channels._noise import StateNoise as StateNoise
+from jaxneuro.channels._noise import SubunitNoise as SubunitNoise
 from jaxneuro.channels._pumps import CalciumPump as CalciumPump
 from jaxneuro.channels._pumps import SodiumPotassiumPump as SodiumPotassiumPump
 from jaxneuro.channels._reuveni_1993 import LTypeCalcium as LTypeCalcium
@@ -42,6 +45,9 @@ from jaxneuro.channels._wang_buzsaki_1996 import WangBuzsakiSodium as WangBuzsak
 from jaxneuro.channels._yamada_1989 import MCurrent as MCurrent
 
 __all__ = [
+    "AbstractChannelNoise",
+    "StateNoise",
+    "SubunitNoise",
     "GatingScheme",
     "AbstractMarkovChannel",
     "MarkovChannel",

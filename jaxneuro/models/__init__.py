@@ -3,6 +3,7 @@
 from jaxneuro.models._base import AbstractConductanceModel as AbstractConductanceModel
 from jaxneuro.models._base import AbstractModel as AbstractModel
 from jaxneuro.models._base import AbstractNetwork as AbstractNetwork
+from jaxneuro.models._base import AbstractNoisyModel as AbstractNoisyModel
 from jaxneuro.models._base import AbstractSpikingModel as AbstractSpikingModel
 from jaxneuro.models._clamps import DynamicClamp as DynamicClamp
 from jaxneuro.models._clamps import IdealClamp as IdealClamp
@@ -17,6 +18,8 @@ from jaxneuro.models._membrane import Membrane as Membrane
 from jaxneuro.models._membrane import MembraneState as MembraneState
 from jaxneuro.models._morris_lecar import MorrisLecar as MorrisLecar
 from jaxneuro.models._network import Network as Network
+from jaxneuro.models._noisy import NoisyMembrane as NoisyMembrane
+from jaxneuro.models._noisy import with_channel_noise as with_channel_noise
 from jaxneuro.models._passive import PassiveMembrane as PassiveMembrane
 from jaxneuro.models._pospischil_2008 import FastSpiking as FastSpiking
 from jaxneuro.models._pospischil_2008 import IntrinsicallyBursting as IntrinsicallyBursting
@@ -28,6 +31,9 @@ from jaxneuro.models._traub_miles import TraubMiles as TraubMiles
 from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
 
 __all__ = [
+    "NoisyMembrane",
+    "with_channel_noise",
+    "AbstractNoisyModel",
     "DynamicClamp",
     "IdealClamp",
     "VoltageClamp",

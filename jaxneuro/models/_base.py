@@ -9,7 +9,14 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxneuro.params import AbstractParametrised
 
-__all__ = ["AbstractConductanceModel", "AbstractModel", "AbstractNetwork", "AbstractSpikingModel", "rk4_flow"]
+__all__ = [
+    "AbstractConductanceModel",
+    "AbstractModel",
+    "AbstractNetwork",
+    "AbstractNoisyModel",
+    "AbstractSpikingModel",
+    "rk4_flow",
+]
 
 State = Any
 """A NamedTuple of arrays with a field `V`; gates and synapses are dicts inside it."""
@@ -57,6 +64,24 @@ class AbstractConductanceModel(AbstractModel):
     def dynamics(self, y: State, i_app: PyTree) -> State:
         """The first of `linearised`."""
         return self.linearised(y, i_app)[0]
+
+
+class AbstractNoisyModel(AbstractModel):
+    """A stochastic differential equation in the sense of Ito: dy = dynamics(y, i_app) dt + diffusion(y) dW.
+
+    `seed` names the path of the noise: the same seed gives the same path, whatever the step.
+    """
+
+    seed: eqx.AbstractVar[Float[Array, ""]]
+
+    @property
+    @abc.abstractmethod
+    def n_motions(self) -> int:
+        """Number of independent Brownian motions."""
+
+    @abc.abstractmethod
+    def diffuse(self, y: State, dW: Float[Array, " n_motions"]) -> State:
+        """diffusion(y) dW: what increments dW [sqrt(ms)] of the Brownian motions add to y; linear in dW."""
 
 
 class AbstractSpikingModel(AbstractModel):

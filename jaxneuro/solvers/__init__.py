@@ -4,6 +4,8 @@ from jaxneuro.solvers._adaptive import Adaptive as Adaptive
 from jaxneuro.solvers._base import AbstractSolver as AbstractSolver
 from jaxneuro.solvers._defaults import default_fixed_solver as default_fixed_solver
 from jaxneuro.solvers._defaults import default_solver as default_solver
+from jaxneuro.solvers._discrete_channels import DiscreteChannels as DiscreteChannels
+from jaxneuro.solvers._euler_maruyama import EulerMaruyama as EulerMaruyama
 from jaxneuro.solvers._exact_spikes import ExactSpikes as ExactSpikes
 from jaxneuro.solvers._exponential import ExponentialEuler as ExponentialEuler
 from jaxneuro.solvers._exponential import ExponentialStrang as ExponentialStrang
@@ -25,7 +27,9 @@ __all__ = [
     "AbstractFixedSolver",
     "AbstractSolver",
     "Adaptive",
+    "DiscreteChannels",
     "Euler",
+    "EulerMaruyama",
     "ExactSpikes",
     "ExponentialEuler",
     "ExponentialStrang",

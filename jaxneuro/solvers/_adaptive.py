@@ -13,7 +13,7 @@ from jaxneuro.models import AbstractModel, AbstractSpikingModel
 from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._adaptive_loop import Tolerances, adaptive_steps
-from jaxneuro.solvers._base import AbstractSolver, Trajectory
+from jaxneuro.solvers._base import AbstractSolver, Trajectory, refuse_noise
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._grid import InputWithin, TimeGrid
 from jaxneuro.solvers._one_step import ModelTerm, one_step, prepared
@@ -64,6 +64,7 @@ class Adaptive(AbstractSolver):
 
     def check(self, model: AbstractModel, grid: TimeGrid) -> None:
         """Refuse models that reset."""
+        refuse_noise(model, "Adaptive")
         if isinstance(model, AbstractSpikingModel):
             raise ValueError(
                 f"Argument `solver` must be able to reset, but is Adaptive for {type(model).__name__}, whose spikes or "

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from jaxneuro.models import AbstractModel
+from jaxneuro.models import AbstractModel, AbstractNoisyModel
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers._grid import TimeGrid
 from jaxneuro.solvers._program import Reducer
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["AbstractSolver", "Trajectory"]
+__all__ = ["AbstractSolver", "Trajectory", "refuse_noise"]
 
 
 class Trajectory(NamedTuple):
@@ -42,3 +42,12 @@ class AbstractSolver(eqx.Module):
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
     ) -> tuple[tuple, RESULTS]:
         """What the reducers keep of the same run, and its outcome; not for derivatives."""
+
+
+def refuse_noise(model: AbstractModel, solver: str) -> None:
+    """Raise a ValueError for a noisy model, whose noise a deterministic solver would leave out."""
+    if isinstance(model, AbstractNoisyModel):
+        raise ValueError(
+            f"Argument `solver` must take the noise of the model, but is {solver} for {type(model).__name__}; use "
+            "EulerMaruyama(0.01)."
+        )

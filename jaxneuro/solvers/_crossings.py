@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers._grid import InputWithin
 
-__all__ = ["crossing_time"]
+__all__ = ["crossing_time", "linear_crossing"]
 
 # Newton steps from the secant's crossing that reach rounding; kept inside the bracket, which bisects where they fail.
 _ITERATIONS = 5
@@ -33,6 +33,16 @@ def crossing_time(
     rises = (jnp.where(has_crossed, h * model.voltage(slope), 2.0) for slope in slopes)
     u = _cubic_root(*values, *rises)
     return has_crossed, jnp.where(has_crossed, within.left + u * h, jnp.inf)
+
+
+def linear_crossing(
+    model: AbstractModel, left: Array, right: Array, before: Any, after: Any
+) -> tuple[Bool[Array, ""], Float[Array, ""]]:
+    """The same where the voltage has no slope, being driven by noise: on the line through both ends."""
+    low, high = (model.voltage(y) - model.spike_threshold for y in (before, after))
+    has_crossed = (low < 0) & (high >= 0)
+    rise = jnp.where(has_crossed, high - low, 1.0)
+    return has_crossed, jnp.where(has_crossed, left - low / rise * (right - left), jnp.inf)
 
 
 def _cubic_root(v0: Array, v1: Array, d0: Array, d1: Array) -> Array:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.models import AbstractConductanceModel, AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
+from jaxneuro.solvers._base import refuse_noise
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._exponential import ExponentialEuler, ExponentialStrang, require_conductance_model
 from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
@@ -70,6 +71,7 @@ class FixedStep(AbstractFixedSolver):
     def check(self, model: AbstractModel, grid: TimeGrid) -> None:
         """Refuse networks, exponential steppers on models without conductances, and saving times off the grid."""
         grid.save_indices(self.dt)
+        refuse_noise(model, "FixedStep")
         if isinstance(model, AbstractNetwork):
             raise ValueError(
                 f"Argument `solver` must keep the spikes on their way, but is FixedStep for {type(model).__name__}; "
