@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro._simulate import simulate
+from jaxneuro.analysis.ionic import membrane_traces
 from jaxneuro.channels import AbstractOhmicChannel
 from jaxneuro.models import AbstractMembrane, IdealClamp, VoltageClamp
 from jaxneuro.params import is_concrete
@@ -49,7 +49,7 @@ def voltage_clamp(
     *,
     t1: float,
     R_s: Any = None,
-    dt_save: float | None = None,
+    dt_save: float = 0.05,
     solver: AbstractSolver | None = None,
 ) -> ClampResult:
     """Hold a membrane at a command voltage and give its currents.
@@ -59,7 +59,7 @@ def voltage_clamp(
     - `cell`: any membrane, e.g. `HodgkinHuxley()`. It starts steady at the command's value at 0 ms.
     - `command`: voltage over time [mV], e.g. `Levels([-65.0, 0.0, -40.0], starts=[0.0, 5.0, 25.0])`, a `Ramp`, a
       number.
-    - `t1`: end [ms]; `dt_save`: interval of the results [ms].
+    - `t1`: end [ms]; `dt_save`: interval of the results [ms], a multiple of the solver's step.
     - `R_s`: series resistance times area [kOhm cm^2]; None for an ideal clamp, in which V is the command and the
       capacitive current, an impulse, is left out.
     - `solver`: FixedStep(0.01) if None.
@@ -79,19 +79,9 @@ def voltage_clamp(
     solution = simulate(model, command, t1=t1, y0=y0, dt_save=dt_save, solver=solver)
     commanded = solution.i_app
     ys = solution.ys._replace(V=commanded) if R_s is None else solution.ys
-    return _measured(cell, solution.ts, commanded, ys, R_s)
-
-
-@eqx.filter_jit
-def _measured(cell: AbstractMembrane, ts: Array, command: Array, ys: Any, R_s: Any) -> ClampResult:
-    def at(y: Any) -> tuple[dict[str, Array], dict[str, Array]]:
-        ions = cell.environment(y.ions)
-        ohmic = {n: c for n, c in cell.channels.items() if isinstance(c, AbstractOhmicChannel)}
-        return cell.currents(y), {n: c.conductance(y.V, y.gates.get(n, {}), ions) for n, c in ohmic.items()}
-
-    currents, conductances = jax.vmap(at)(ys)
-    i_clamp = sum(currents.values()) if R_s is None else (command - ys.V) / R_s
-    return ClampResult(ts, command, ys.V, currents, conductances, i_clamp)
+    traces = membrane_traces(cell, ys)
+    i_clamp = sum(traces.currents.values()) if R_s is None else (commanded - ys.V) / R_s
+    return ClampResult(solution.ts, commanded, ys.V, traces.currents, traces.conductances, i_clamp)
 
 
 def clamp_family(
@@ -105,7 +95,7 @@ def clamp_family(
     tail_duration: float = 10.0,
     R_s: Any = None,
     solver: AbstractSolver | None = None,
-    dt_save: float | None = None,
+    dt_save: float = 0.05,
 ) -> ClampResult:
     """Steps from a holding potential to each of `levels`, then to `tail`: arrays of shape (n_level, n_time).
 
@@ -114,7 +104,7 @@ def clamp_family(
     `voltage_clamp`.
 
     >>> clamp_family(HodgkinHuxley(), [-40.0, 0.0, 40.0]).currents["na"].shape
-    (3, 351)
+    (3, 701)
     """
     levels = _as_levels("levels", levels)
     starts = jnp.asarray([0.0, onset, onset + duration], levels.dtype)
@@ -136,7 +126,7 @@ def leak_subtracted(
     n: int = 4,
     R_s: Any = None,
     solver: AbstractSolver | None = None,
-    dt_save: float | None = None,
+    dt_save: float = 0.05,
 ) -> ClampResult:
     """P/N leak subtraction: the same command, with `n` small inverted copies of it added to `i_clamp`.
 

@@ -1,6 +1,6 @@
 """The look of all figures, which never leaks into the user's own settings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
@@ -18,6 +18,7 @@ __all__ = [
     "line_colors",
     "new_axes",
     "style",
+    "tidy_ticks",
 ]
 
 # Okabe & Ito's colours, which the common kinds of colour blindness keep apart. Data are black, a
@@ -72,10 +73,14 @@ def new_axes(height_ratios: Sequence[float] = (1.0,), *, size: tuple[float, floa
             squeeze=False,
             layout="constrained",
         )
-    for ax in axes[:, 0]:
-        # ticks are made when they are first drawn, with the settings of that moment
-        ax.tick_params(**_TICKS)
+    tidy_ticks(axes[:, 0])
     return list(axes[:, 0])
+
+
+def tidy_ticks(axes: Iterable[Axes]) -> None:
+    """Give ticks the settings that they would else take from the user's, being made when they are first drawn."""
+    for ax in axes:
+        ax.tick_params(**_TICKS)
 
 
 def axis_label(quantity: str, unit: str) -> str:
