@@ -97,7 +97,7 @@ def test_contributing_recipe_makes_a_channel(tmp_path):
     use = """
 import numpy
 from jaxneuro import HodgkinHuxley, Membrane, simulate
-channels = {**HodgkinHuxley().channels, "slow": SlowPotassium()}
+channels = {**HodgkinHuxley().channels, "slow": FastPotassium()}
 solution = simulate(Membrane(channels=channels), 10.0, t1=50.0)
 assert len(solution.spikes) >= 1 and numpy.isfinite(solution.voltage).all()
 """

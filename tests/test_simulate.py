@@ -54,7 +54,8 @@ def test_simulate_pads_spikes_where_the_size_must_be_known():
 def test_simulate_runs_every_model_with_its_default_solver(name):
     case = MODELS[name]()
     solution = simulate(case.model, case.i_app, t1=case.t1)
-    assert solution.spikes.size >= 1 and np.all(np.isfinite(solution.voltage))
+    assert np.all(np.isfinite(solution.voltage))
+    assert (solution.spikes.size >= 1) == (name not in ("PassiveMembrane", "HairCell"))  # which never fire
     expected = jax.tree.map(lambda leaf: (*np.shape(solution.ts), *leaf.shape), case.y)
     assert jax.tree.map(jnp.shape, solution.ys) == expected
 

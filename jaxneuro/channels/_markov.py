@@ -41,15 +41,6 @@ class AbstractMarkovChannel(AbstractOhmicChannel):
             entries[i][i] = entries[i][i] - rate
         return jnp.stack([jnp.stack([jnp.broadcast_to(e, V.shape) for e in row], -1) for row in entries], -2)
 
-    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
-        """Steady state: Q p = 0 with sum p = 1."""
-        Q = self.generator(V, ions)
-        n = len(self.states)
-        total = jnp.ones((*V.shape, 1, n), Q.dtype)
-        bordered = jnp.concatenate([Q[..., :-1, :], total], axis=-2)
-        wanted = jnp.zeros((*V.shape, n, 1), Q.dtype).at[..., -1, :].set(1.0)
-        return {"p": jnp.linalg.solve(bordered, wanted)[..., 0]}
-
     def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
         """(Q p, Q) [1/ms]."""
         Q = self.generator(V, ions)
@@ -126,6 +117,13 @@ class MarkovChannel(AbstractMarkovChannel):
     def needs(self) -> tuple[str, ...]:
         """The ligands."""
         return tuple(dict.fromkeys(rate.ligand for rate in self.transitions.values() if rate.ligand))
+
+    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
+        """Steady state: Q p = 0 with sum p = 1."""
+        Q, n = self.generator(V, ions), len(self.states)
+        bordered = jnp.concatenate([Q[..., :-1, :], jnp.ones((*V.shape, 1, n), Q.dtype)], axis=-2)
+        wanted = jnp.zeros((*V.shape, n, 1), Q.dtype).at[..., -1, :].set(1.0)
+        return {"p": jnp.linalg.solve(bordered, wanted)[..., 0]}
 
     def transition_rates(self, V: Float[Array, "*c"], ions: Ions) -> dict[tuple[str, str], Float[Array, "*c"]]:
         return {_ends(name): rate(V, ions) for name, rate in self.transitions.items()}

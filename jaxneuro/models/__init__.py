@@ -18,6 +18,7 @@ from jaxneuro.models._membrane import Membrane as Membrane
 from jaxneuro.models._membrane import MembraneState as MembraneState
 from jaxneuro.models._morris_lecar import MorrisLecar as MorrisLecar
 from jaxneuro.models._network import Network as Network
+from jaxneuro.models._noisy import AbstractNoisyMembrane as AbstractNoisyMembrane
 from jaxneuro.models._noisy import NoisyMembrane as NoisyMembrane
 from jaxneuro.models._noisy import with_channel_noise as with_channel_noise
 from jaxneuro.models._passive import PassiveMembrane as PassiveMembrane
@@ -33,6 +34,7 @@ from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
 __all__ = [
     "NoisyMembrane",
     "with_channel_noise",
+    "AbstractNoisyMembrane",
     "AbstractNoisyModel",
     "DynamicClamp",
     "IdealClamp",

@@ -19,10 +19,17 @@ from jaxneuro.models._base import AbstractNoisyModel
 from jaxneuro.models._membrane import AbstractMembrane, Membrane, MembraneState
 from jaxneuro.params import param
 
-__all__ = ["NoisyMembrane", "with_channel_noise"]
+__all__ = ["AbstractNoisyMembrane", "NoisyMembrane", "with_channel_noise"]
 
 
-class NoisyMembrane(AbstractNoisyModel):
+class AbstractNoisyMembrane(AbstractNoisyModel):
+    """A noisy model of one membrane: its deterministic cell, and the noise of some of its channels by name."""
+
+    cell: eqx.AbstractVar[AbstractMembrane]
+    noise: eqx.AbstractVar[dict[str, AbstractChannelNoise]]
+
+
+class NoisyMembrane(AbstractNoisyMembrane):
     """A membrane whose channels are few enough to fluctuate, or that a noisy current reaches.
 
     C_m dV = (i_app - sum_c i_c) dt + sigma dW,   dp = Q(V) p dt + S(V, p) dW        [uA/cm^2 ms], [1]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxneuro.channels import AbstractMarkovChannel
-from jaxneuro.models import AbstractModel, NoisyMembrane
+from jaxneuro.models import AbstractModel, AbstractNoisyMembrane
 from jaxneuro.numerics import linear_update
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._crossings import linear_crossing
@@ -44,7 +44,7 @@ class DiscreteChannels(AbstractFixedSolver):
     def check(self, model: AbstractModel, grid: TimeGrid) -> None:
         """Refuse anything but membranes whose noisy channels are Markov schemes, and saving times off the grid."""
         grid.save_indices(self.dt)
-        if not isinstance(model, NoisyMembrane):
+        if not isinstance(model, AbstractNoisyMembrane):
             raise ValueError(
                 f"Argument `model` must be a NoisyMembrane for DiscreteChannels, but is {type(model).__name__}; use "
                 "with_channel_noise(...)."
@@ -68,7 +68,7 @@ class _Counted(NamedTuple):
 
 
 class _DiscreteProgram(AbstractProgram):
-    model: NoisyMembrane
+    model: AbstractNoisyMembrane
     stimulus: AbstractStimulus
     y0: Any
     split: SplitGrid
