@@ -21,6 +21,7 @@ __all__ = [
     "FARADAY",
     "GAS_CONSTANT",
     "ION_VALENCE",
+    "as_ion",
     "ghk_current",
     "ghk_voltage",
     "nernst",
@@ -96,6 +97,20 @@ def _check_valence(valence: Any) -> None:
     _check("valence", valence, "non-zero", lambda x: (x > 0) | (x < 0), "", "give the ion's charge, e.g. -1 for Cl-")
 
 
+def as_ion(ion: Any, name: str = "ion") -> str:
+    """The ion as `ION_VALENCE` spells it: "k" for "K+"; a ValueError with a guess for an unknown one.
+
+    >>> as_ion("Ca2+")
+    'ca'
+    """
+    known = _ION_OF.get(str(ion).lower())
+    if known is None:
+        close = difflib.get_close_matches(str(ion).lower(), _ION_OF, n=1, cutoff=0.3)
+        hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
+        raise ValueError(f"Argument `{name}` must name an ion, but has {ion!r}; {hint} {', '.join(ION_VALENCE)}.")
+    return known
+
+
 def _by_ion(name: str, values: IonValues) -> dict[str, ArrayLike]:
     """The mapping with its keys spelled as in `ION_VALENCE`."""
     if not isinstance(values, Mapping):
@@ -105,13 +120,7 @@ def _by_ion(name: str, values: IonValues) -> dict[str, ArrayLike]:
         )
     found: dict[str, ArrayLike] = {}
     for key, value in values.items():
-        ion = _ION_OF.get(str(key).lower())
-        if ion is None:
-            close = difflib.get_close_matches(str(key).lower(), _ION_OF, n=1, cutoff=0.3)
-            hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
-            raise ValueError(
-                f"Argument `{name}` must have ions as keys, but has {key!r}; {hint} {', '.join(ION_VALENCE)}."
-            )
+        ion = as_ion(key, name)
         if ion in found:
             raise ValueError(f"Argument `{name}` must name each ion once, but has {ion!r} twice; leave one out.")
         found[ion] = value

@@ -1,5 +1,34 @@
 """Analysis of recorded and simulated traces, and of models."""
 
+from jaxneuro.analysis.after_effects import Rebound, Refractory, rebound, rebound_threshold, refractory_period
+from jaxneuro.analysis.clamp import (
+    Boltzmann,
+    ClampResult,
+    activation_curve,
+    clamp_family,
+    fit_boltzmann,
+    inactivation_curve,
+    leak_subtracted,
+    voltage_clamp,
+)
+from jaxneuro.analysis.excitability import (
+    AllOrNone,
+    StrengthDuration,
+    StrengthDurationFit,
+    Threshold,
+    all_or_none,
+    fit_lapicque,
+    fit_weiss,
+    strength_duration,
+    threshold,
+)
+from jaxneuro.analysis.ionic import (
+    ChannelTraces,
+    SodiumStates,
+    channel_traces,
+    sodium_states,
+)
+from jaxneuro.analysis.ramps import Accommodation, accommodation
 from jaxneuro.analysis.recordings import (
     CurrentStep,
     FITable,
@@ -11,15 +40,48 @@ from jaxneuro.analysis.recordings import (
     main_step,
     passive_properties,
 )
+from jaxneuro.analysis.repetitive import FIHysteresis, Onset, fi_hysteresis, onset
 
 __all__ = [
+    "Boltzmann",
+    "ClampResult",
+    "activation_curve",
+    "clamp_family",
+    "fit_boltzmann",
+    "inactivation_curve",
+    "leak_subtracted",
+    "voltage_clamp",
+    "ChannelTraces",
+    "SodiumStates",
+    "channel_traces",
+    "sodium_states",
+    "Accommodation",
+    "AllOrNone",
     "CurrentStep",
+    "FIHysteresis",
     "FITable",
+    "Onset",
     "Passive",
+    "Rebound",
+    "Refractory",
     "StepWindow",
+    "StrengthDuration",
+    "StrengthDurationFit",
+    "Threshold",
+    "accommodation",
+    "all_or_none",
+    "fi_hysteresis",
     "fi_table",
     "find_spikes",
     "find_steps",
+    "fit_lapicque",
+    "fit_weiss",
     "main_step",
+    "onset",
     "passive_properties",
+    "rebound",
+    "rebound_threshold",
+    "refractory_period",
+    "strength_duration",
+    "threshold",
 ]

@@ -116,8 +116,8 @@ def at_rest(model: AbstractModel, solver: AbstractSolver | None, *, longest: flo
     """A lane of runs of at least `longest` ms that start from where the model is after `settle` ms without input."""
     settle = checked_number("settle", settle, "ms")
     solver = default_fixed_solver(model) if solver is None else solver
-    # few lengths, at most a quarter too long, so that other durations seldom compile anew
-    unit = 2.0 ** math.floor(math.log2(longest)) / 4
+    # few lengths, at most half too long, so that other durations seldom compile anew
+    unit = 2.0 ** math.floor(math.log2(longest)) / 2
     t1 = unit * math.ceil(longest / unit - 1e-9)
     _, solver, grid, _ = checked_run(model, None, t0=0.0, t1=t1, dt_save=None, solver=solver, max_spikes=None)
     if settle == 0:
@@ -174,6 +174,7 @@ def smallest(answers: Answers, n_case: int, low: Any, high: Any, *, rtol: float 
     not count.
     """
     k = max(_LANES // n_case, 8)
+    rtol = max(rtol, 1e-12)  # narrower, rounding would leave nothing to try between the ends
     below, above = (np.broadcast_to(np.asarray(x, float), n_case).copy() for x in (low, high))
     # zero, and both ends
     doses = below[:, None] * (above / below)[:, None] ** np.linspace(0, 1, k - 1)

@@ -153,8 +153,8 @@ def all_or_none(
     >>> all_or_none(HodgkinHuxley(), [6.0, 8.0]).n_spikes
     array([0, 1])
 
-    References: Adrian (1914), J Physiol 47:460. doi:10.1113/jphysiol.1914.sp001637; Cole, Guttman & Bezanilla (1970),
-    PNAS 65:884. doi:10.1073/pnas.65.4.884
+    References: Adrian (1914), J Physiol 47:460; Cole, Guttman & Bezanilla (1970),
+    PNAS 65:884.
     """
     unit = input_unit(model)
     amplitudes = checked_list("amplitudes", amplitudes, unit, is_signed=True)
@@ -270,7 +270,7 @@ def fit_weiss(duration: Any, amplitude: Any) -> StrengthDurationFit:
     **Arguments:** `duration` [ms], `amplitude`, arrays (n,); entries that are not finite and positive do not count.
     Two unknowns need two durations: NaN with fewer.
 
-    >>> fit_weiss([0.5, 1.0, 2.0], [6.0, 4.0, 3.0]).chronaxie  # 2 (1 + 1 / d)
+    >>> round(fit_weiss([0.5, 1.0, 2.0], [6.0, 4.0, 3.0]).chronaxie, 6)  # of 2 (1 + 1 / d)
     1.0
 
     References: Weiss (1901), Arch Ital Biol 35:413.
@@ -319,8 +319,8 @@ def _usable(duration: Any, amplitude: Any) -> tuple[np.ndarray, np.ndarray]:
     d, i = np.asarray(duration, float), np.asarray(amplitude, float)
     if d.ndim != 1 or d.shape != i.shape:
         raise ValueError(
-            f"Argument `amplitude` must have one threshold per duration, shape {d.shape}, but has shape {i.shape}; give "
-            "two lists of one length."
+            f"Argument `amplitude` must have one threshold per duration, shape {d.shape}, but has shape {i.shape}; "
+            "give two lists of one length."
         )
     is_good = np.isfinite(d) & np.isfinite(i) & (d > 0) & (i > 0)
     return d[is_good], i[is_good]

@@ -1,13 +1,13 @@
 """What a channel is: gates that relax towards x_inf(V) with tau(V), and a current."""
 
 import abc
-from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from jaxneuro.electrochemistry import as_ion
 from jaxneuro.params import AbstractParametrised
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Ions",
     "Source",
     "gate_powers",
+    "ion_or_mixture",
     "opening_rates",
 ]
 
@@ -176,6 +177,11 @@ def opening_rates(alpha: Float[Array, "*c"], beta: Float[Array, "*c"]) -> tuple[
     return alpha * tau, tau
 
 
+def ion_or_mixture(ion: str) -> str:
+    """Converter of a field that names the ion of a channel: "na" for "Na+", "" for a mixture."""
+    return as_ion(ion) if ion else ""
+
+
 def gate_powers(**powers: int) -> Any:
     """Field of a channel that holds how often each gate counts: `powers: tuple = gate_powers(m=3, h=1)` for m^3 h.
 
@@ -184,14 +190,16 @@ def gate_powers(**powers: int) -> Any:
     names = tuple(powers)
 
     def as_pairs(given: Any) -> tuple[tuple[str, int], ...]:
-        given = dict(given) if isinstance(given, Mapping | tuple) else given
-        is_good = isinstance(given, dict) and set(given) == set(names) and all(_is_power(n) for n in given.values())
-        if not is_good:
+        try:
+            found = dict(given)
+        except (TypeError, ValueError):
+            found = {}
+        if set(found) != set(names) or not all(map(_is_power, found.values())):
             raise ValueError(
                 f"Argument `powers` must give a positive whole number for each of {', '.join(names)}, but is "
                 f"{given!r}; write e.g. {powers!r}."
             )
-        return tuple((name, int(given[name])) for name in names)
+        return tuple((name, found[name]) for name in names)
 
     return eqx.field(static=True, converter=as_pairs, default=tuple(powers.items()))
 

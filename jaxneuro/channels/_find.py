@@ -13,7 +13,7 @@ def find_channel(
 ) -> list[type[AbstractChannel]]:
     """Channels of the library, by the ion that they carry, the species and the paper.
 
-    **Arguments:** `ion`, "Na", "K", "Ca", "Cl" or "mixed", with or without its charge; `species`, e.g. "rat"; `paper`,
+    **Arguments:** `ion`, "Na", "K", "Ca" or "mixed", with or without its charge; `species`, e.g. "rat"; `paper`,
     a part of the reference, e.g. "Hodgkin". None: any. Upper and lower case are alike.
 
     **Raises:** ValueError with the known ions or species for one that no channel has.
@@ -23,8 +23,9 @@ def find_channel(
     """
     found = _library()
     if ion is not None:
-        wanted = _known("ion", ion.rstrip("+-0123456789"), (_ion(channel) for channel in found))
-        found = [channel for channel in found if _ion(channel) == wanted]
+        bare = str(ion).rstrip("+-0123456789") or str(ion)
+        wanted = _known("ion", bare, (channel.ion or "mixed" for channel in found))
+        found = [channel for channel in found if (channel.ion or "mixed") == wanted]
     if species is not None:
         wanted = _known("species", species, (channel.source.species for channel in _library()))
         found = [channel for channel in found if channel.source.species == wanted]
@@ -37,12 +38,8 @@ def _library() -> list[type[AbstractChannel]]:
     from jaxneuro import channels
 
     public = (getattr(channels, name) for name in channels.__all__)
-    return [c for c in public if isinstance(c, type) and issubclass(c, AbstractChannel) and not c.__abstractmethods__]
-
-
-def _ion(channel: type[AbstractChannel]) -> str:
-    ion = channel.ion if isinstance(channel.ion, str) else ""  # of a wrapper: that of the channel inside
-    return ion or "mixed"
+    final = (c for c in public if isinstance(c, type) and issubclass(c, AbstractChannel) and not c.__abstractmethods__)
+    return [c for c in final if isinstance(c.ion, str)]  # no wrappers, whose ion is that of the channel inside
 
 
 def _known(argument: str, given: str, allowed: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source
+from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source, ion_or_mixture
 from jaxneuro.params import param
 
 __all__ = ["Leak"]
@@ -27,7 +27,7 @@ class Leak(AbstractOhmicChannel):
     )
     g_max: Array = param(0.3, unit="mS/cm^2", bounds=(0, None), doc="Leak conductance.")
     E_rev: Array = param(-54.3, unit="mV", doc="Leak reversal potential.")
-    ion: str = eqx.field(static=True, default="")
+    ion: str = eqx.field(static=True, default="", converter=ion_or_mixture)
 
     def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
         return {}

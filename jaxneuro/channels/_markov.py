@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source
+from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source, ion_or_mixture
 from jaxneuro.numerics import bounded_exp
 from jaxneuro.params import AbstractParametrised, param
 
@@ -89,7 +89,7 @@ class MarkovChannel(AbstractMarkovChannel):
     open_states: tuple[str, ...] = eqx.field(static=True, converter=tuple)
     g_max: Array = param(1.0, unit="mS/cm^2", bounds=(0, None), doc="Conductance with all channels open.")
     E_rev: Array = param(0.0, unit="mV", doc="Reversal potential.")
-    ion: str = eqx.field(static=True, default="")
+    ion: str = eqx.field(static=True, default="", converter=ion_or_mixture)
 
     def __check_init__(self):
         for name, rate in self.transitions.items():

@@ -38,8 +38,7 @@ class AbstractIonPool(AbstractParametrised):
 
 def influx(ion: str, i: Float[Array, "*c"], depth: Float[Array, ""]) -> Float[Array, "*c"]:
     """Rise of the inside concentration, -i / (z F depth) [mM/ms], of a current i [uA/cm^2] into a volume `depth` [um]
-    times the membrane's area. 10 turns
-    uA/cm^2 / (C/mol um) into mM/ms."""
+    times the membrane's area; 10 turns uA/cm^2 / (C/mol um) into mM/ms."""
     return -10 * i / (ION_VALENCE[ion] * FARADAY * depth)
 
 

@@ -25,7 +25,8 @@ class CalciumPool(AbstractIonPool):
     >>> CalciumPool(tau=5.0, depth=0.1)
 
     References: Destexhe, Babloyantz & Sejnowski (1993), Biophys J 65:1538. doi:10.1016/S0006-3495(93)81190-1
-    (without its clipping of outward currents).
+    (without its clipping of outward currents:
+    valid while calcium flows in, as it does below its reversal potential).
     """
 
     ion: ClassVar[str] = "ca"

@@ -3,6 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from jaxneuro.electrochemistry import as_ion
 from jaxneuro.ions._base import AbstractIonPool, Concentration, shared_ions
 from jaxneuro.params import param
 
@@ -23,7 +24,7 @@ class FixedConcentration(AbstractIonPool):
 
     inside: Array = param(unit="mM", bounds=(0, None), is_open=True, doc="Concentration inside.")
     outside: Array = param(unit="mM", bounds=(0, None), is_open=True, doc="Concentration outside.")
-    ion: str = eqx.field(static=True, kw_only=True)
+    ion: str = eqx.field(static=True, kw_only=True, converter=as_ion)
     has_nernst: bool = eqx.field(static=True, default=True)
 
     def init(self) -> Concentration:

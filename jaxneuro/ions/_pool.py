@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxneuro.electrochemistry import as_ion
 from jaxneuro.ions._base import AbstractIonPool, Concentration, influx, shared_ions
 from jaxneuro.params import param
 
@@ -32,7 +33,7 @@ class IonPool(AbstractIonPool):
     outside: Array = param(unit="mM", bounds=(0, None), is_open=True, doc="Concentration outside at the start.")
     depth: Array = param(1.0, unit="um", bounds=(0, None), is_open=True, doc="Volume inside per membrane area.")
     volume_ratio: Array = param(0.0, unit="1", bounds=(0, None), doc="Volume inside / outside.")
-    ion: str = eqx.field(static=True, kw_only=True)
+    ion: str = eqx.field(static=True, kw_only=True, converter=as_ion)
     has_nernst: bool = eqx.field(static=True, default=True)
 
     def init(self) -> Concentration:

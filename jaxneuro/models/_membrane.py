@@ -58,7 +58,7 @@ class AbstractMembrane(AbstractConductanceModel):
             if missing:
                 raise ValueError(
                     f"Argument `pools` must give what channel {name!r} ({type(channel).__name__}) needs, but "
-                    f"{' and '.join(missing)} is missing; {_remedy(missing)}."
+                    f"lacks {' and '.join(missing)}; {_remedy(missing)}."
                 )
 
     def _at_rest(self) -> dict[str, dict[str, Array]]:
@@ -142,8 +142,10 @@ def _check_members(argument: str, given: Any, kind: type, example: str) -> None:
 def _remedy(missing: list[str]) -> str:
     if missing[0] == "celsius":
         return "give the cell a temperature, celsius=37.0"
-    ion = missing[0].split("_")[0]
-    return f"add a pool, pools={{{ion!r}: ...}}" if "_" in missing[0] else f"use a model that provides {missing[0]}"
+    if "_" not in missing[0]:
+        return f"use a model that provides {missing[0]}"
+    ions = dict.fromkeys(need.split("_")[0] for need in missing)
+    return f"write pools={{{', '.join(f'{ion!r}: ...' for ion in ions)}}}"
 
 
 class Membrane(AbstractMembrane):

@@ -24,8 +24,8 @@ class RinzelHodgkinHuxley(AbstractConductanceModel):
     State: V [mV], gate n [1] as {"k": {"n": ...}}. Two dimensions: draw it with `phase_plane`. How far its spikes and
     rates are from the full model's is measured in the tests and in the notebook on the squid axon.
 
-    **Arguments:** `na`, `k`, `leak`, the channels; `h_0`, `h_1` [1], h = h_0 - h_1 n: 0.8 and 1 as in the paper, see
-    `fitted` for others; `C_m` [uF/cm^2]; `V_init` [mV].
+    **Arguments:** `na`, `k`, `leak`, the channels; `h_0`, `h_1` [1], h = h_0 - h_1 n: 0.8 and 1 as in the paper, or
+    the line through h and n of the full model; `C_m` [uF/cm^2]; `V_init` [mV].
 
     >>> RinzelHodgkinHuxley()
 
