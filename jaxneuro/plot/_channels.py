@@ -98,7 +98,7 @@ def plot_window(channel: AbstractKineticChannel, *, V: Any = None, axes: Axes | 
         axes.set_ylabel("Steady state")
         axes.set_ylim(0.0, 1.02)
         axes.set_xlim(V[0], V[-1])
-        axes.legend(loc="center left")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return axes
 
 
