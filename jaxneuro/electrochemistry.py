@@ -4,7 +4,6 @@ Concentrations are in mM, voltages in mV (inside minus outside), temperatures in
 Arguments broadcast against each other. Concrete values are checked, traced ones are not.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro import units
 from jaxneuro.numerics import as_floats, x_over_expm1
-from jaxneuro.params import is_concrete
+from jaxneuro.params import guess, is_concrete
 
 __all__ = [
     "FARADAY",
@@ -105,9 +104,9 @@ def as_ion(ion: Any, name: str = "ion") -> str:
     """
     known = _ION_OF.get(str(ion).lower())
     if known is None:
-        close = difflib.get_close_matches(str(ion).lower(), _ION_OF, n=1, cutoff=0.3)
-        hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
-        raise ValueError(f"Argument `{name}` must name an ion, but has {ion!r}; {hint} {', '.join(ION_VALENCE)}.")
+        raise ValueError(
+            f"Argument `{name}` must name an ion, but has {ion!r}; {guess(str(ion).lower(), ION_VALENCE)}."
+        )
     return known
 
 

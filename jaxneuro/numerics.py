@@ -104,10 +104,10 @@ def linear_update(
 
     Where A is a matrix, (..., n, n) for x (..., n), whose columns sum to 0 and whose other entries are rates >= 0 (a
     Markov scheme), the trapezoidal rule x + (1 - A h / 2)^-1 h dx instead: second order, stable for every h, and the
-    sum of x is kept to rounding.
+    sum of x is kept to rounding. Entries of x may undershoot 0 where a rate times h exceeds 2.
     """
     if A.ndim > x.ndim:
-        return x + h * _solve_dominant(jnp.eye(A.shape[-1], dtype=A.dtype) - 0.5 * h * A, dx)
+        return x + h * _solve_dominant(jnp.broadcast_to(jnp.eye(A.shape[-1], dtype=A.dtype), A.shape) - 0.5 * h * A, dx)
     return x + dx * h * _relaxation(A * h)
 
 

@@ -6,7 +6,7 @@ gradient and a new value never recompiles. The metadata labels plots, tables, fi
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +17,18 @@ from jaxtyping import Array
 
 from jaxneuro import units
 
-__all__ = ["AbstractParametrised", "ParamInfo", "get", "is_concrete", "names", "param", "params", "replace", "resolve"]
+__all__ = [
+    "AbstractParametrised",
+    "ParamInfo",
+    "get",
+    "guess",
+    "is_concrete",
+    "names",
+    "param",
+    "params",
+    "replace",
+    "resolve",
+]
 
 
 def is_concrete(*values: Any) -> bool:
@@ -169,6 +180,14 @@ def resolve(tree: Any, name: str) -> str:
     raise ValueError(
         f"Parameter {name!r} must be one of {type(tree).__name__}'s, but is not; {hint}{', '.join(sorted(short))}."
     )
+
+
+def guess(given: Any, allowed: Iterable[str]) -> str:
+    """End of a message about an unknown name: "did you mean 'na'? Known are k, na", or only what is known."""
+    names = list(allowed)
+    close = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
+    return f"{hint} {', '.join(names)}"
 
 
 def _walk(tree: Any, path: str) -> Any:

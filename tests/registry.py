@@ -7,10 +7,29 @@ laws need beside the object: a state away from rest, an input that makes the mod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import diffrax
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
+from cases import (
+    ModelCase,
+    NoisyCase,
+    SpikingCase,
+    StepperCase,
+    StimulusCase,
+    between_spikes,
+    fitzhugh_nagumo,
+    hair_cell,
+    hodgkin_huxley,
+    lif,
+    membrane,
+    membrane_of_schemes,
+    network,
+    noisy,
+    noisy_current,
+    pumping_membrane,
+    rinzel,
+    scheme_with_ligand,
+    spike_detector,
+)
 
 import jaxneuro.channels
 import jaxneuro.ions
@@ -19,12 +38,14 @@ import jaxneuro.solvers
 import jaxneuro.stimuli
 import jaxneuro.synapses
 from jaxneuro.channels import (
-    AbstractOhmicChannel,
+    AbstractChannel,
+    AbstractChannelNoise,
     BKChannel,
     CalciumPump,
     ConnorStevensA,
     ConnorStevensPotassium,
     ConnorStevensSodium,
+    GatingScheme,
     GHKChannel,
     HCurrent,
     HHPotassium,
@@ -39,8 +60,11 @@ from jaxneuro.channels import (
     MorrisLecarCalcium,
     MorrisLecarPotassium,
     PersistentSodium,
+    Rate,
     SKChannel,
     SodiumPotassiumPump,
+    StateNoise,
+    SubunitNoise,
     TraubMilesPotassium,
     TraubMilesSodium,
     TTypeCalcium,
@@ -54,12 +78,11 @@ from jaxneuro.ions import AbstractIonPool, CalciumPool, FixedConcentration, IonP
 from jaxneuro.models import (
     LIF,
     AbstractModel,
-    AbstractSpikingModel,
     ConnorStevens,
+    DynamicClamp,
     FastSpiking,
-    FitzHughNagumo,
-    HairCell,
     HodgkinHuxley,
+    IdealClamp,
     IntrinsicallyBursting,
     LowThresholdSpiking,
     Membrane,
@@ -67,16 +90,17 @@ from jaxneuro.models import (
     Network,
     PassiveMembrane,
     RegularSpiking,
-    RinzelHodgkinHuxley,
-    SpikeDetector,
     TraubMiles,
+    VoltageClamp,
     WangBuzsaki,
 )
 from jaxneuro.solvers import (
     RK4,
     AbstractSolver,
     Adaptive,
+    DiscreteChannels,
     Euler,
+    EulerMaruyama,
     ExactSpikes,
     ExponentialEuler,
     ExponentialStrang,
@@ -85,9 +109,9 @@ from jaxneuro.solvers import (
     Tsit5,
 )
 from jaxneuro.stimuli import (
-    AbstractStimulus,
     Chirp,
     Constant,
+    Levels,
     OrnsteinUhlenbeck,
     Pulses,
     Ramp,
@@ -97,117 +121,7 @@ from jaxneuro.stimuli import (
 )
 from jaxneuro.synapses import AMPA, NMDA, AbstractSynapse
 
-
-class ModelCase(NamedTuple):
-    """A model, a state away from rest, an input [its unit] and a time [ms] in which it fires."""
-
-    model: AbstractModel
-    y: Any
-    i_app: float
-    t1: float
-
-
-class SpikingCase(NamedTuple):
-    """The same for models with a reset; `flow_rtol`: error of `flow` over 0.02 ms (0: exact)."""
-
-    model: AbstractSpikingModel
-    y: Any
-    i_app: float
-    t1: float
-    flow_rtol: float
-
-
-class StimulusCase(NamedTuple):
-    """A stimulus, and a window [ms] inside its domain that holds all its jumps."""
-
-    stimulus: AbstractStimulus
-    window: tuple[float, float]
-
-
-class StepperCase(NamedTuple):
-    """A one-step method and the order at which its error falls; `slack`: how far the observed order may be off, more
-    for Tsit5, whose leading term is so small that the next one shows."""
-
-    solver: diffrax.AbstractSolver
-    order: int
-    dts: tuple[float, ...]
-    slack: float = 0.3
-
-
-def _state(model: AbstractModel, *values: float) -> Any:
-    return type(model.init_state())(*map(jnp.asarray, values))
-
-
-def _hodgkin_huxley() -> ModelCase:
-    model = HodgkinHuxley()
-    # between two spikes: no gate is in its steady state at this voltage
-    y = model.state_at(-60.0)._replace(V=jnp.asarray(-47.3))
-    return ModelCase(model, y, i_app=12.0, t1=8.0)
-
-
-def _membrane() -> ModelCase:
-    channels = {"fast": HHSodium(g_max=90.0), "slow": HHPotassium(), "leak": Leak()}
-    model = Membrane(channels=channels, C_m=0.8, V_init=-62.0)
-    return ModelCase(model, model.state_at(-70.0)._replace(V=jnp.asarray(-51.7)), 15.0, 8.0)
-
-
-def _cell(model: Any, i_app: float, t1: float) -> ModelCase:
-    """A membrane between two spikes: no gate is in its steady state at this voltage."""
-    return ModelCase(model, model.state_at(-60.0)._replace(V=jnp.asarray(-47.3)), i_app, t1)
-
-
-def _pumping_membrane() -> ModelCase:
-    """A membrane with everything that moves ions: pools, pumps, a GHK current."""
-    channels = {
-        "na": HHSodium(),
-        "k": HHPotassium(),
-        "ca": GHKChannel(TTypeCalcium(), permeability=1e-4),
-        "sk": SKChannel(),
-        "pump": SodiumPotassiumPump(),
-        "ca_pump": CalciumPump(),
-        "leak": Leak(),
-    }
-    pools = {
-        "na": IonPool(12.0, 145.0, depth=0.5, volume_ratio=0.01, ion="na"),
-        "k": IonPool(140.0, 4.0, depth=0.5, volume_ratio=0.01, ion="k"),
-        "ca": CalciumPool(has_nernst=True),
-        "cl": FixedConcentration(13.0, 150.0, ion="cl"),
-    }
-    return _cell(Membrane(channels, celsius=6.3, pools=pools), 15.0, 8.0)
-
-
-def _hair_cell() -> ModelCase:
-    model = HairCell()
-    return ModelCase(model, model.init_state()._replace(V=jnp.asarray(-41.0)), 0.3, 8.0)
-
-
-def _rinzel() -> ModelCase:
-    model = RinzelHodgkinHuxley()
-    return ModelCase(model, model.init_state()._replace(V=jnp.asarray(-47.3)), 12.0, 8.0)
-
-
-def _fitzhugh_nagumo() -> ModelCase:
-    model = FitzHughNagumo()
-    return ModelCase(model, _state(model, 0.4, -0.3), i_app=0.5, t1=40.0)
-
-
-def _lif() -> SpikingCase:
-    model = LIF(b_w=0.03, tau_w=60.0)
-    return SpikingCase(model, _state(model, -56.0, 0.02), i_app=0.35, t1=40.0, flow_rtol=0.0)
-
-
-def _spike_detector() -> SpikingCase:
-    cell = _hodgkin_huxley()
-    # local error of one RK4 step, (0.02 ms / 0.3 ms)^5 / 5!
-    return SpikingCase(SpikeDetector(cell.model), cell.y, cell.i_app, cell.t1, flow_rtol=1e-7)
-
-
-def _network() -> Network:
-    cells = [LIF(R_m=90.0 + 10 * k) for k in range(3)]
-    return Network(cells, AMPA(), pre=[0, 1, 0], post=[1, 2, 2], weight=0.4, delay=[1.5, 0.7, 2.0])
-
-
-CHANNELS: dict[str, Callable[[], AbstractOhmicChannel]] = {
+CHANNELS: dict[str, Callable[[], AbstractChannel]] = {
     "HHSodium": HHSodium,
     "HHPotassium": HHPotassium,
     "Leak": Leak,
@@ -234,24 +148,52 @@ CHANNELS: dict[str, Callable[[], AbstractOhmicChannel]] = {
     "WangBuzsakiPotassium": WangBuzsakiPotassium,
     "WangBuzsakiSodium": WangBuzsakiSodium,
     "MCurrent": MCurrent,
+    "GatingScheme": lambda: GatingScheme(HHSodium()),
+    "MarkovChannel": scheme_with_ligand,
+}
+
+# parts of channels
+RATES: dict[str, Callable[[], Rate]] = {
+    "Rate": lambda: Rate(0.5, per_mV=0.04),
+    "Rate-ligand": lambda: Rate(2e3, ligand="ca_i"),
+}
+
+NOISES: dict[str, Callable[[], AbstractChannelNoise]] = {
+    "StateNoise": lambda: StateNoise(600.0),
+    "SubunitNoise": lambda: SubunitNoise(600.0),
 }
 
 SMOOTH_MODELS: dict[str, Callable[[], ModelCase]] = {
-    "HodgkinHuxley": _hodgkin_huxley,
-    "Membrane": _membrane,
-    "Membrane-pumping": _pumping_membrane,
-    "PassiveMembrane": lambda: _cell(PassiveMembrane(), 2.0, 8.0),
-    "ConnorStevens": lambda: _cell(ConnorStevens(), 15.0, 8.0),
-    "WangBuzsaki": lambda: _cell(WangBuzsaki(), 5.0, 8.0),
-    "TraubMiles": lambda: _cell(TraubMiles(), 5.0, 8.0),
-    "MorrisLecar": lambda: _cell(MorrisLecar(), 120.0, 20.0),
-    "RegularSpiking": lambda: _cell(RegularSpiking(), 5.0, 8.0),
-    "FastSpiking": lambda: _cell(FastSpiking(), 5.0, 8.0),
-    "IntrinsicallyBursting": lambda: _cell(IntrinsicallyBursting(), 5.0, 8.0),
-    "LowThresholdSpiking": lambda: _cell(LowThresholdSpiking(), 5.0, 8.0),
-    "HairCell": _hair_cell,
-    "RinzelHodgkinHuxley": _rinzel,
-    "FitzHughNagumo": _fitzhugh_nagumo,
+    "HodgkinHuxley": hodgkin_huxley,
+    "Membrane": membrane,
+    "Membrane-pumping": pumping_membrane,
+    "Membrane-schemes": membrane_of_schemes,
+    "PassiveMembrane": lambda: between_spikes(PassiveMembrane(), 2.0, 8.0),
+    "ConnorStevens": lambda: between_spikes(ConnorStevens(), 40.0, 8.0),
+    "WangBuzsaki": lambda: between_spikes(WangBuzsaki(), 5.0, 8.0),
+    "TraubMiles": lambda: between_spikes(TraubMiles(), 5.0, 8.0),
+    "MorrisLecar": lambda: between_spikes(MorrisLecar(), 120.0, 20.0),
+    "RegularSpiking": lambda: between_spikes(RegularSpiking(), 5.0, 8.0),
+    "FastSpiking": lambda: between_spikes(FastSpiking(), 20.0, 8.0),
+    "IntrinsicallyBursting": lambda: between_spikes(IntrinsicallyBursting(), 20.0, 8.0),
+    "LowThresholdSpiking": lambda: between_spikes(LowThresholdSpiking(), 5.0, 8.0),
+    "HairCell": hair_cell,
+    "RinzelHodgkinHuxley": rinzel,
+    "FitzHughNagumo": fitzhugh_nagumo,
+}
+
+# their input is a command voltage [mV] or a conductance [mS/cm^2]; in an ideal clamp V does not move
+CLAMPS: dict[str, Callable[[], ModelCase]] = {
+    "DynamicClamp": lambda: between_spikes(DynamicClamp(HodgkinHuxley()), 0.3, 8.0),
+    "IdealClamp": lambda: between_spikes(IdealClamp(HodgkinHuxley()), -10.0, 8.0),
+    "VoltageClamp": lambda: between_spikes(VoltageClamp(HodgkinHuxley()), -10.0, 8.0),
+}
+
+# only `EulerMaruyama` and `DiscreteChannels` drive them
+NOISY_MODELS: dict[str, Callable[[], NoisyCase]] = {
+    "NoisyMembrane": lambda: noisy("state"),
+    "NoisyMembrane-subunit": lambda: noisy("subunit"),
+    "NoisyMembrane-current": noisy_current,
 }
 
 POOLS: dict[str, Callable[[], AbstractIonPool]] = {
@@ -261,12 +203,12 @@ POOLS: dict[str, Callable[[], AbstractIonPool]] = {
 }
 
 SPIKING_MODELS: dict[str, Callable[[], SpikingCase]] = {
-    "LIF": _lif,
-    "SpikeDetector": _spike_detector,
+    "LIF": lif,
+    "SpikeDetector": spike_detector,
 }
 
 NETWORKS: dict[str, Callable[[], Network]] = {
-    "Network": _network,
+    "Network": network,
 }
 
 SYNAPSES: dict[str, Callable[[], AbstractSynapse]] = {
@@ -280,6 +222,7 @@ STIMULI: dict[str, Callable[[], StimulusCase]] = {
     "Constant": lambda: StimulusCase(Constant(1.5), (0.0, 10.0)),
     "Step": lambda: StimulusCase(Step(2.0, onset=1.3, duration=4.2), (0.0, 10.0)),
     "Step-for-ever": lambda: StimulusCase(Step(2.0, onset=1.3), (0.0, 10.0)),
+    "Levels": lambda: StimulusCase(Levels([-0.5, 1.5, 0.4], starts=[0.0, 1.3, 5.5]), (0.0, 10.0)),
     "Pulses": lambda: StimulusCase(Pulses(1.1, 0.7, 0.9, 2.3, count=3), (0.0, 10.0)),
     "Ramp": lambda: StimulusCase(Ramp(-0.5, 1.5, onset=1.1, duration=6.3), (0.0, 10.0)),
     "Sine": lambda: StimulusCase(Sine(1.2, 80.0, 0.3, 0.4, 1.7, 6.6), (0.0, 10.0)),
@@ -307,12 +250,18 @@ SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
     "ExactSpikes": lambda: ExactSpikes(0.1),
 }
 
+# for noisy models alone
+NOISY_SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
+    "DiscreteChannels": lambda: DiscreteChannels(0.02),
+    "EulerMaruyama": lambda: EulerMaruyama(0.01),
+}
+
 # package -> the dictionaries that hold its classes
 COVERED = {
-    jaxneuro.channels: (CHANNELS,),
+    jaxneuro.channels: (CHANNELS, RATES, NOISES),
     jaxneuro.ions: (POOLS,),
-    jaxneuro.models: (SMOOTH_MODELS, SPIKING_MODELS, NETWORKS),
-    jaxneuro.solvers: (STEPPERS, SOLVERS),
+    jaxneuro.models: (SMOOTH_MODELS, CLAMPS, NOISY_MODELS, SPIKING_MODELS, NETWORKS),
+    jaxneuro.solvers: (STEPPERS, SOLVERS, NOISY_SOLVERS),
     jaxneuro.stimuli: (STIMULI,),
     jaxneuro.synapses: (SYNAPSES,),
 }

@@ -101,6 +101,21 @@ def test_channel_rates_have_two_finite_derivatives_everywhere(name, dtype):
     assert_finite(curvatures_everywhere(channel, V))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CHANNELS)
+def test_channel_currents_and_movements_are_finite_everywhere(name, dtype):
+    """In value and slope over V, of gates that are open, shut and in steady state nowhere."""
+    channel = cast(CHANNELS[name](), dtype)
+    V = jnp.asarray(VOLTAGES[np.abs(VOLTAGES) <= 200], dtype)
+    gates = halfway_gates(channel, jnp.asarray(-50.0, dtype))
+
+    def all_of(v):
+        return currents(channel, v, gates), channel.linearised(v, gates, around(channel, dtype))
+
+    assert_finite(jax.jit(jax.vmap(all_of))(V))
+    assert_finite(jax.jit(jax.vmap(jax.jacfwd(all_of)))(V))
+
+
 @pytest.mark.parametrize("name, V", [(name, V) for name, voltages in SINGULAR.items() for V in voltages])
 def test_channel_rates_are_smooth_at_the_removable_singularities(name, V):
     """At +-1e-6 mV, value, slope and curvature differ by no more than 1e-6 of the next derivative."""

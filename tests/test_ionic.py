@@ -126,7 +126,7 @@ def test_ionic_refuses_what_has_no_channels(spikes):
     lif = jn.simulate(jn.LIF(), 0.3, t1=5.0)
     with refused("Argument `solution` must be that of a membrane, but is of a LIF; simulate", TypeError):
         channel_traces(lif)
-    with refused("Argument `channel` must be one with the gates m and h, but is 'k'; the cell has"):
+    with refused("Argument `channel` must be one with the gates m and h, but is 'k'; did you mean"):
         sodium_states(spikes[6.3], "k")
     with refused("Argument `channel` must be a channel with gates, but is a Leak; use", TypeError):
         plot_gates(jn.Leak())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, assert_derivatives_agree, assert_finite, cast, eps, in_factors
 from jax.flatten_util import ravel_pytree
-from registry import SMOOTH_MODELS, SPIKING_MODELS
+from registry import CLAMPS, SMOOTH_MODELS, SPIKING_MODELS
 
 from jaxneuro import LIF, FitzHughNagumo, HodgkinHuxley, Leak, Membrane, Sine, units
 from jaxneuro.channels import HHPotassium
@@ -14,8 +14,9 @@ from jaxneuro.models import AbstractConductanceModel, AbstractMembrane
 from jaxneuro.params import get, names, replace
 
 DTYPES = (np.float64, np.float32)
-MODELS = SMOOTH_MODELS | SPIKING_MODELS
-CONDUCTANCE = [n for n in MODELS if isinstance(MODELS[n]().model, AbstractConductanceModel)]
+MODELS = SMOOTH_MODELS | CLAMPS | SPIKING_MODELS
+# of a model with a Markov scheme A holds a matrix: tests/test_markov.py
+CONDUCTANCE = [n for n in MODELS if isinstance(MODELS[n]().model, AbstractConductanceModel) and n != "Membrane-schemes"]
 MEMBRANES = [n for n in MODELS if isinstance(MODELS[n]().model, AbstractMembrane)]
 # models with an instantaneous gate or a Nernst potential that follows its concentration
 CURVED = {"WangBuzsaki", "MorrisLecar", "RinzelHodgkinHuxley", "LowThresholdSpiking", "Membrane-pumping"}
@@ -55,7 +56,8 @@ def test_model_keeps_structure_shape_and_precision_of_the_state(name, dtype):
 @pytest.mark.parametrize("name", MODELS)
 def test_model_jit_equals_eager(name):
     model, y, i_app, *_ = MODELS[name]()
-    assert_close(dynamics(model, y, i_app), model.dynamics(y, jnp.asarray(i_app)), rtol=1e-13)
+    # the flows into and out of a state of a scheme may cancel to rounding
+    assert_close(dynamics(model, y, i_app), model.dynamics(y, jnp.asarray(i_app)), rtol=1e-13, atol=1e-16)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -77,7 +79,8 @@ def test_model_derivatives_agree(name, dtype):
 
     def f(inputs):
         parameters, y, i_app = inputs
-        return replace(model, parameters).dynamics(y, i_app)
+        dy = replace(model, parameters).dynamics(y, i_app)
+        return dy.gates if name == "IdealClamp" else dy  # its V does not move at all
 
     assert_derivatives_agree(*in_factors(f, inputs), rtol=100 * eps(dtype) ** (2 / 3) + 1e-6, atol=1e-12)
 
@@ -99,7 +102,7 @@ def test_model_voltage_takes_states_with_leading_axes(name):
 def test_model_input_unit_is_known(name):
     model = MODELS[name]().model
     assert units.same_dimension(model.input_unit, model.input_unit)
-    assert model.spike_threshold in (0.0, 1.0)
+    assert model.spike_threshold in ((np.inf,) if name in ("IdealClamp", "VoltageClamp") else (0.0, 1.0))
 
 
 @pytest.mark.parametrize("name", MEMBRANES)
@@ -134,7 +137,8 @@ def test_conductance_model_starts_with_steady_gates(name):
     y = model.init_state()
     assert y.V == model.V_init
     for rate in jax.tree.leaves(dynamics(model, y, 0.0).gates):
-        assert abs(rate) < 1e-15  # per ms, of gates between 0 and 1
+        # per ms, of gates between 0 and 1; in a scheme several flows cancel, of up to 3 per ms
+        assert np.all(abs(rate) < (1e-14 if name == "Membrane-schemes" else 1e-15))
 
 
 def test_hodgkin_huxley_rests_just_above_its_start():

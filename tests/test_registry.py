@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import pytest
 from registry import (
     CHANNELS,
+    CLAMPS,
     COVERED,
     NETWORKS,
+    NOISES,
+    NOISY_MODELS,
     SMOOTH_MODELS,
     SPIKING_MODELS,
     STIMULI,
@@ -21,9 +24,11 @@ from registry import (
     subject,
 )
 
-from jaxneuro import params, simulate, units
+from jaxneuro import clamp_family, params, simulate, units, voltage_clamp, with_channel_noise
+from jaxneuro.analysis.clamp import fit_boltzmann
+from jaxneuro.channels import transition_table
 
-PHYSICS = CHANNELS | SMOOTH_MODELS | SPIKING_MODELS | NETWORKS | SYNAPSES
+PHYSICS = CHANNELS | NOISES | SMOOTH_MODELS | CLAMPS | NOISY_MODELS | SPIKING_MODELS | NETWORKS | SYNAPSES
 SUBJECTS = all_subjects()
 WRAPPERS = {"SpikeDetector"}  # the equation is the cell's
 COMPOUNDS = {"SpikeDetector", "Network"}  # no paper of their own
@@ -102,8 +107,18 @@ def examples() -> str:
     """A program that runs the examples of the core's docstrings, and checks what they print."""
     lines = [f"from {package.__name__} import *" for package in COVERED]
     lines += ["from jaxneuro import *", "import jax.numpy as jnp", "from jaxneuro.units import convert"]
+    lines += ["from jaxneuro.analysis.clamp import fit_boltzmann"]
     classes = {type(make()) for make in SUBJECTS.values()}
-    for thing in [*sorted(classes, key=lambda cls: cls.__name__), simulate, units.convert]:
+    functions = [
+        simulate,
+        units.convert,
+        transition_table,
+        with_channel_noise,
+        voltage_clamp,
+        clamp_family,
+        fit_boltzmann,
+    ]
+    for thing in [*sorted(classes, key=lambda cls: cls.__name__), *functions]:
         for example in doctest.DocTestParser().get_examples(inspect.getdoc(thing)):
             source = example.source.strip()
             lines.append(f"print({source!r})\n{source}")

@@ -67,7 +67,7 @@ def test_stimulus_jumps_where_it_says_and_nowhere_else(name):
     assert increments[is_smooth].max() < 0.01
 
 
-@pytest.mark.parametrize("name", ["Step", "Pulses", "Ramp", "Sine", "Sum"])
+@pytest.mark.parametrize("name", ["Step", "Levels", "Pulses", "Ramp", "Sine", "Sum"])
 def test_stimulus_value_or_slope_breaks_at_every_jump(name):
     stimulus, window = STIMULI[name]()
     h = 1e-4

@@ -40,9 +40,12 @@ from jaxneuro.analysis.recordings import (
     main_step,
     passive_properties,
 )
+from jaxneuro.analysis.reliability import Reliability, reliability
 from jaxneuro.analysis.repetitive import FIHysteresis, Onset, fi_hysteresis, onset
 
 __all__ = [
+    "Reliability",
+    "reliability",
     "Boltzmann",
     "ClampResult",
     "activation_curve",

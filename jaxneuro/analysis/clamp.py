@@ -11,7 +11,7 @@ from jaxneuro._simulate import simulate
 from jaxneuro.analysis.ionic import membrane_traces
 from jaxneuro.channels import AbstractOhmicChannel
 from jaxneuro.models import AbstractMembrane, IdealClamp, VoltageClamp
-from jaxneuro.params import is_concrete
+from jaxneuro.params import guess, is_concrete
 from jaxneuro.solvers import AbstractSolver, FixedStep
 from jaxneuro.stimuli import AbstractStimulus, Levels, as_stimulus
 
@@ -175,8 +175,7 @@ def activation_curve(
     """
     _check_channel(cell, channel)
     family = clamp_family(cell, levels, holding=holding, duration=duration, tail_duration=0.1, solver=solver)
-    peak = jnp.max(family.conductances[channel], axis=-1)
-    return peak / jnp.max(peak)
+    return _relative(channel, jnp.max(family.conductances[channel], axis=-1))
 
 
 def inactivation_curve(
@@ -201,8 +200,7 @@ def inactivation_curve(
         cell, prepulses, duration=duration, tail=test, tail_duration=test_duration, onset=0.1, solver=solver
     )
     in_test = family.ts[0] >= 0.1 + duration
-    peak = jnp.max(jnp.where(in_test, family.conductances[channel], 0.0), axis=-1)
-    return peak / jnp.max(peak)
+    return _relative(channel, jnp.max(jnp.where(in_test, family.conductances[channel], 0.0), axis=-1))
 
 
 def fit_boltzmann(V: Any, y: Any) -> Boltzmann:
@@ -216,10 +214,10 @@ def fit_boltzmann(V: Any, y: Any) -> Boltzmann:
     from scipy.optimize import curve_fit
 
     V, y = np.asarray(V, float), np.asarray(y, float)
-    if V.ndim != 1 or V.shape != y.shape or V.size < 3 or not np.all(np.isfinite(V) & np.isfinite(y)):
+    if V.ndim != 1 or V.shape != y.shape or V.size < 3 or not np.all(np.isfinite(V) & np.isfinite(y)) or not np.ptp(y):
         raise ValueError(
-            f"Argument `y` must hold one finite value per voltage, of three or more, but has shape {y.shape} for V of "
-            f"shape {V.shape}; give both the same length."
+            f"Argument `y` must hold one finite value per voltage, three or more that differ, but has shape "
+            f"{y.shape} for V of shape {V.shape}; give both the same length."
         )
     rises = np.corrcoef(V, y)[0, 1] > 0
     start = (V[np.argmin(np.abs(y - 0.5 * y.max()))], 8.0 if rises else -8.0)
@@ -227,9 +225,19 @@ def fit_boltzmann(V: Any, y: Any) -> Boltzmann:
     return Boltzmann(round(float(found[0]), 6), round(float(found[1]), 6))
 
 
+def _relative(channel: str, peak: Float[Array, " n"]) -> Float[Array, " n"]:
+    largest = jnp.max(peak)
+    if is_concrete(largest) and not largest > 0:
+        raise ValueError(
+            f"Argument `channel` must conduct, but {channel!r} never opens at these voltages; raise its g_max or go "
+            "further."
+        )
+    return peak / largest
+
+
 def _as_levels(name: str, levels: Any) -> Array:
     levels = jnp.atleast_1d(jnp.asarray(levels, jnp.result_type(float)))
-    if levels.ndim > 1 or (is_concrete(levels) and not np.all(np.isfinite(levels))):
+    if levels.ndim > 1 or not levels.size or (is_concrete(levels) and not np.all(np.isfinite(levels))):
         raise ValueError(f"Argument `{name}` must be a list of finite voltages [mV], but is {levels}; give e.g. [0.0].")
     return levels
 
@@ -237,4 +245,4 @@ def _as_levels(name: str, levels: Any) -> Array:
 def _check_channel(cell: AbstractMembrane, channel: str) -> None:
     ohmic = [name for name, c in cell.channels.items() if isinstance(c, AbstractOhmicChannel)]
     if channel not in ohmic:
-        raise ValueError(f"Argument `channel` must be one of {', '.join(ohmic)}, but is {channel!r}; choose one.")
+        raise ValueError(f"Argument `channel` must be one of the cell's, but is {channel!r}; {guess(channel, ohmic)}.")

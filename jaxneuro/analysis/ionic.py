@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from jaxneuro._solution import Solution
 from jaxneuro.channels import AbstractKineticChannel, AbstractOhmicChannel
 from jaxneuro.models import AbstractMembrane
+from jaxneuro.params import guess
 
 __all__ = ["ChannelTraces", "SodiumStates", "channel_traces", "membrane_traces", "sodium_states"]
 
@@ -76,8 +77,8 @@ def sodium_states(solution: Solution, channel: str = "na") -> SodiumStates:
     found = cell.channels.get(channel)
     if not (isinstance(found, AbstractKineticChannel) and set(solution.ys.gates.get(channel, {})) == {"m", "h"}):
         raise ValueError(
-            f"Argument `channel` must be one with the gates m and h, but is {channel!r}; the cell has "
-            f"{', '.join(cell.channels)}."
+            f"Argument `channel` must be one with the gates m and h, but is {channel!r}; "
+            f"{guess(channel, cell.channels)}."
         )
     gates, powers = solution.ys.gates[channel], dict(found.powers)
     activated, available = gates["m"] ** powers["m"], gates["h"] ** powers["h"]

@@ -1,9 +1,9 @@
 """Search the channel library by what a channel carries and where it was measured."""
 
-import difflib
 from collections.abc import Iterable
 
 from jaxneuro.channels._base import AbstractChannel
+from jaxneuro.params import guess
 
 __all__ = ["find_channel"]
 
@@ -46,6 +46,6 @@ def _known(argument: str, given: str, allowed: Iterable[str]) -> str:
     names = sorted(set(allowed))
     if given.lower() in names:
         return given.lower()
-    close = difflib.get_close_matches(given.lower(), names, n=1)
-    hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
-    raise ValueError(f"Argument `{argument}` must be that of a channel, but is {given!r}; {hint} {', '.join(names)}.")
+    raise ValueError(
+        f"Argument `{argument}` must be that of a channel, but is {given!r}; {guess(given.lower(), names)}."
+    )

@@ -12,11 +12,38 @@ from typing import Any
 import click
 
 from jaxneuro import params
-from jaxneuro.models import LIF, AbstractModel, FitzHughNagumo, HodgkinHuxley
+from jaxneuro.models import (
+    LIF,
+    AbstractModel,
+    ConnorStevens,
+    FastSpiking,
+    FitzHughNagumo,
+    HodgkinHuxley,
+    IntrinsicallyBursting,
+    LowThresholdSpiking,
+    MorrisLecar,
+    RegularSpiking,
+    RinzelHodgkinHuxley,
+    TraubMiles,
+    WangBuzsaki,
+)
 
 __all__ = ["MODELS", "common_options", "model_option", "output_folder", "save_figure", "start"]
 
-MODELS: dict[str, type[AbstractModel]] = {"hh": HodgkinHuxley, "fhn": FitzHughNagumo, "lif": LIF}
+MODELS: dict[str, type[AbstractModel]] = {
+    "hh": HodgkinHuxley,
+    "fhn": FitzHughNagumo,
+    "lif": LIF,
+    "connor-stevens": ConnorStevens,
+    "regular-spiking": RegularSpiking,
+    "fast-spiking": FastSpiking,
+    "bursting": IntrinsicallyBursting,
+    "low-threshold": LowThresholdSpiking,
+    "wang-buzsaki": WangBuzsaki,
+    "traub-miles": TraubMiles,
+    "morris-lecar": MorrisLecar,
+    "rinzel": RinzelHodgkinHuxley,
+}
 
 
 def start() -> None:

@@ -116,4 +116,4 @@ class DynamicClamp(AbstractConductanceModel):
 
 def _check_membrane(cell: AbstractMembrane) -> None:
     if not isinstance(cell, AbstractMembrane):
-        raise TypeError(f"Argument `cell` must be a membrane, but is {cell!r}; use e.g. HodgkinHuxley().")
+        raise TypeError(f"Argument `cell` must be a membrane, but is a {type(cell).__name__}; use HodgkinHuxley().")

@@ -6,6 +6,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.channels import (
@@ -17,7 +18,7 @@ from jaxneuro.channels import (
 )
 from jaxneuro.models._base import AbstractNoisyModel
 from jaxneuro.models._membrane import AbstractMembrane, Membrane, MembraneState
-from jaxneuro.params import param
+from jaxneuro.params import guess, is_concrete, param
 
 __all__ = ["AbstractNoisyMembrane", "NoisyMembrane", "with_channel_noise"]
 
@@ -54,12 +55,14 @@ class NoisyMembrane(AbstractNoisyMembrane):
 
     def __check_init__(self):
         if not isinstance(self.cell, AbstractMembrane):
-            raise TypeError(f"Argument `cell` must be a membrane, but is {self.cell!r}; use e.g. HodgkinHuxley().")
+            raise TypeError(f"Argument `cell` must be a membrane, but is a {type(self.cell).__name__}; use one.")
+        if is_concrete(self.seed) and np.any((self.seed % 1 != 0) | (self.seed >= 2**24)):
+            raise ValueError(f"Argument `seed` must be a whole number below 2^24, but is {self.seed}; use e.g. 0.")
         for name, noise in self.noise.items():
             if name not in self.cell.channels:
                 raise ValueError(
-                    f"Argument `noise` must name channels of the cell, but has {name!r}; it has "
-                    f"{', '.join(self.cell.channels)}."
+                    f"Argument `noise` must name channels of the cell, but has {name!r}; "
+                    f"{guess(name, self.cell.channels)}."
                 )
             noise.check(name, self.cell.channels[name])
 
@@ -85,7 +88,7 @@ class NoisyMembrane(AbstractNoisyMembrane):
     def diffuse(self, y: MembraneState, dW: Float[Array, " n_motions"]) -> MembraneState:
         ions, used = self.cell.environment(y.ions), 1
         gates = jax.tree.map(jnp.zeros_like, y.gates)
-        for name, noise in self.noise.items():
+        for name, noise in sorted(self.noise.items()):  # the order of a dict is not kept inside compiled code
             channel = self.cell.channels[name]
             n = noise.n_motions(channel)
             gates = gates | {name: noise.diffuse(channel, y.V, y.gates[name], ions, dW[used : used + n])}
@@ -120,11 +123,17 @@ def with_channel_noise(
     unknown = [name for name in density if name not in cell.channels]
     if unknown:
         raise ValueError(
-            f"Argument `density` must name channels of the cell, but has {unknown[0]!r}; it has "
-            f"{', '.join(cell.channels)}."
+            f"Argument `density` must name channels of the cell, but has {unknown[0]!r}; "
+            f"{guess(unknown[0], cell.channels)}."
         )
     if any(not d > 0 for d in density.values()):
         raise ValueError(f"Argument `density` must be positive, but is {density}; give channels per um^2.")
+    few = [name for name, d in density.items() if d * area < 0.5]
+    if few:
+        raise ValueError(
+            f"Argument `area` must hold channels, but {area:g} um^2 with {density[few[0]]:g} per um^2 holds none of "
+            f"{few[0]!r}; take a larger one."
+        )
     if kind == "subunit":
         noise = {name: SubunitNoise(d * area) for name, d in density.items()}
         return NoisyMembrane(cell, noise, seed=seed)

@@ -15,9 +15,11 @@ from jaxneuro.plot._fi import plot_fi as plot_fi
 from jaxneuro.plot._fit import plot_fit as plot_fit
 from jaxneuro.plot._phase_plane import plot_phase_plane as plot_phase_plane
 from jaxneuro.plot._recording import plot_recording as plot_recording
+from jaxneuro.plot._reliability import plot_reliability as plot_reliability
 from jaxneuro.plot._solution import plot_solution as plot_solution
 
 __all__ = [
+    "plot_reliability",
     "plot_accommodation",
     "plot_action_potential",
     "plot_all_or_none",

@@ -46,6 +46,7 @@ _UNIT_SYMBOLS = {
     "uF/cm^2": "µF/cm²",
     "uS": "µS",
     "um": "µm",
+    "um^2": "µm²",
     "MOhm": "MΩ",
 }
 

@@ -1,53 +1,38 @@
 """A Brownian path that does not depend on the steps that look at it."""
 
-from typing import Any
-
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 __all__ = ["BrownianPath"]
 
 
-class BrownianPath(diffrax.AbstractBrownianPath):
-    """`n` independent Brownian motions, drawn in cells of `resolution` [ms] and linear inside a cell.
+class BrownianPath(eqx.Module):
+    """`n` independent Brownian motions on a grid of step `dt` [ms], each step in `per_step` cells.
 
-    The increment over any interval is the sum over the cells that it covers, each drawn from `key` and the cell's
-    number: the same path for every step, at 1/20 of the cost of a Brownian tree. `longest`: the longest interval
-    asked for [ms].
+    A cell's increment is drawn from `key` and the cell's number, counted from time 0, and the path is linear inside a
+    cell: runs whose cells are equally long follow the same path, whatever their steps and wherever they begin. It costs
+    a twentieth of a Brownian tree, and counts in whole numbers, so that float32 follows the path for ever.
+
+    **Arguments:** `first`, number of the grid's first step, counted from time 0.
 
     References: Kloeden & Platen (1992), Numerical Solution of Stochastic Differential Equations, Springer, ch. 9.
     """
 
     key: PRNGKeyArray
     n: int = eqx.field(static=True)
-    resolution: float = eqx.field(static=True)
-    longest: float = eqx.field(static=True)
-    levy_area: type = eqx.field(static=True, default=diffrax.BrownianIncrement)
+    dt: float = eqx.field(static=True)
+    per_step: int = eqx.field(static=True, default=1)
+    first: int = eqx.field(static=True, default=0)
 
-    @property
-    def t0(self) -> float:
-        """It begins in the infinite past."""
-        return -float("inf")
+    def increment(self, step: Int[Array, ""], start: Float[Array, ""], stop: Float[Array, ""]) -> Float[Array, " n"]:
+        """W(stop) - W(start) [sqrt(ms)], both as shares of the grid's step number `step`."""
+        start, stop = start * self.per_step, stop * self.per_step
 
-    @property
-    def t1(self) -> float:
-        """It never ends."""
-        return float("inf")
+        def part(k: int) -> Array:
+            covered = jnp.clip(jnp.minimum(stop, k + 1.0) - jnp.maximum(start, float(k)), 0.0, 1.0)
+            number = jax.random.fold_in(self.key, (self.first + step) * self.per_step + k)
+            return covered * jax.random.normal(number, (self.n,), covered.dtype)
 
-    def evaluate(self, t0: Any, t1: Any = None, left: bool = True, use_levy: bool = False) -> Float[Array, " n"]:
-        """W(t1) - W(t0) [sqrt(ms)]."""
-        # a step of whole cells may begin a rounding error before one: it then covers one cell more, hardly at all
-        n_cell = int(self.longest / self.resolution - 1e-6) + 2
-        first = jnp.floor(t0 / self.resolution + 1e-3)
-
-        def part(k: Array) -> Array:
-            start = (first + k) * self.resolution
-            covered = jnp.clip(jnp.minimum(t1, start + self.resolution) - jnp.maximum(t0, start), 0.0, None)
-            number = jax.random.fold_in(self.key, (first + k).astype(jnp.int32))
-            drawn = jax.random.normal(number, (self.n,), jnp.result_type(t0, float))
-            return covered / self.resolution**0.5 * drawn
-
-        return sum(part(k) for k in range(n_cell))
+        return (self.dt / self.per_step) ** 0.5 * sum(part(k) for k in range(self.per_step))

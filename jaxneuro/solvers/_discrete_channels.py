@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxneuro.channels import AbstractMarkovChannel
 from jaxneuro.models import AbstractModel, AbstractNoisyMembrane
@@ -19,6 +19,9 @@ from jaxneuro.solvers._run import AbstractFixedSolver
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["DiscreteChannels"]
+
+_START = 2**31 - 1  # instead of a step's number, in the key of the first draw
+_WHOLE = 1e-3  # counts this close to whole numbers are counts
 
 
 class DiscreteChannels(AbstractFixedSolver):
@@ -58,13 +61,12 @@ class DiscreteChannels(AbstractFixedSolver):
 
     def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
         """One draw per grid interval."""
-        return _DiscreteProgram(model, stimulus, y0, split_grid(grid, self.dt, stimulus))
+        split = split_grid(grid, self.dt, stimulus)
+        return _DiscreteProgram(model, stimulus, y0, split, round(grid.t0 / self.dt))
 
 
 class _Counted(NamedTuple):
     y: Any
-    n: Int[Array, ""]
-    """Steps so far."""
 
 
 class _DiscreteProgram(AbstractProgram):
@@ -72,27 +74,34 @@ class _DiscreteProgram(AbstractProgram):
     stimulus: AbstractStimulus
     y0: Any
     split: SplitGrid
+    first: int = eqx.field(static=True)
+    """Number of the first step, counted from time 0: a run that goes on from another does not repeat its draws."""
 
-    def _key(self, n: Any) -> Array:
-        return jax.random.fold_in(jax.random.key(self.model.seed.astype(jnp.int32)), n)
+    def _key(self, *numbers: Any) -> Array:
+        key = jax.random.key(self.model.seed.astype(jnp.int32))
+        for number in numbers:
+            key = jax.random.fold_in(key, number)
+        return key
 
     def init(self) -> _Counted:
-        """The start, with every channel in one state."""
+        """The start, with every channel in one state: drawn, unless it counts whole channels already."""
         gates = dict(self.y0.gates)
         for k, (name, noise) in enumerate(self.model.noise.items()):
             total = jnp.round(noise.n)
-            drawn = jax.random.multinomial(jax.random.fold_in(self._key(0), k), total, _shares(gates[name]["p"]))
-            gates[name] = {"p": (drawn / total).astype(self.y0.V.dtype)}
-        return _Counted(self.y0._replace(gates=gates), jnp.ones((), jnp.int32))
+            p = gates[name]["p"]
+            drawn = jax.random.multinomial(self._key(_START, self.first, k), total, _shares(p)) / total
+            is_counted = jnp.all(jnp.abs(p * total - jnp.round(p * total)) < _WHOLE)
+            gates[name] = {"p": jnp.where(is_counted, p, drawn.astype(p.dtype))}
+        return _Counted(self.y0._replace(gates=gates))
 
     def step(self, carry: _Counted, edge: Edge) -> tuple[_Counted, Span]:
         h = edge.right - edge.left
         within = InputWithin(self.stimulus, edge.left, edge.right)
         y = self._half_voltage(carry.y, within(edge.left + 0.25 * h), h)
-        y = self._drawn(y, within(edge.left + 0.5 * h), h, self._key(carry.n))
+        y = self._drawn(y, within(edge.left + 0.5 * h), h, self._key(self.first + edge.index, edge.is_regular))
         y = self._half_voltage(y, within(edge.left + 0.75 * h), h)
         has_spiked, time = linear_crossing(self.model, edge.left, edge.right, carry.y, y)
-        return _Counted(y, carry.n + 1), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+        return _Counted(y), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
 
     def outcome(self, carry: _Counted) -> RESULTS:
         return first_failure((~is_finite(carry.y), RESULTS.nonfinite))
@@ -115,9 +124,19 @@ class _DiscreteProgram(AbstractProgram):
 
 def _moved(key: Array, p: Float[Array, " n"], Qh: Float[Array, "n n"], total: Array) -> Float[Array, " n"]:
     """Shares p of `total` channels after transitions with the generator Qh."""
-    counts = jnp.round(p * total)
+    counts, Qh = _without_derivative((jnp.round(p * total), Qh))
     ways = _shares(jax.scipy.linalg.expm(Qh).T)  # row i: where the channels in state i end
     return (jnp.sum(jax.random.multinomial(key, counts, ways), axis=0) / total).astype(p.dtype)
+
+
+@jax.custom_jvp
+def _without_derivative(x: Any) -> Any:
+    return x
+
+
+@_without_derivative.defjvp
+def _refuse(primals: Any, tangents: Any) -> Any:
+    raise TypeError("DiscreteChannels must not be differentiated, since counts have no derivative; use EulerMaruyama.")
 
 
 def _shares(p: Float[Array, "... n"]) -> Float[Array, "... n"]:

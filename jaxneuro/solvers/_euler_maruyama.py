@@ -6,6 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from jaxneuro.models import AbstractModel, AbstractNoisyModel
 from jaxneuro.results import RESULTS, first_failure
@@ -44,9 +45,9 @@ class EulerMaruyama(AbstractFixedSolver):
     def __check_init__(self):
         check_dt(self.dt)
         check_memory(self.memory)
-        if self.resolution is not None and not 0 < self.resolution <= self.dt:
+        if self.resolution is not None and not _divides(self.resolution, self.dt):
             raise ValueError(
-                f"Argument `resolution` must be positive and at most dt={self.dt:g} ms, but is {self.resolution}; use "
+                f"Argument `resolution` must divide dt={self.dt:g} ms into whole cells, but is {self.resolution}; use "
                 "the smallest of the steps to compare."
             )
 
@@ -61,17 +62,21 @@ class EulerMaruyama(AbstractFixedSolver):
 
     def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
         """One Euler-Maruyama step per grid interval."""
-        path = BrownianPath(
-            jax.random.key(model.seed.astype(jnp.int32)), model.n_motions, self.resolution or self.dt, self.dt
-        )
-        return _NoisyProgram(model, stimulus, y0, split_grid(grid, self.dt, stimulus), path)
+        per_step = round(self.dt / (self.resolution or self.dt))
+        key = jax.random.key(model.seed.astype(jnp.int32))
+        path = BrownianPath(key, model.n_motions, self.dt, per_step, round(grid.t0 / self.dt))
+        return _NoisyProgram(model, stimulus, y0, split_grid(grid, self.dt, stimulus), path, grid.t0)
+
+
+def _divides(resolution: float, dt: float) -> bool:
+    return resolution > 0 and abs(dt / resolution - max(round(dt / resolution), 1)) < 1e-6
 
 
 class NoiseTerm(diffrax.AbstractTerm):
-    """The diffrax term of a model's noise."""
+    """The diffrax term of a model's noise in one step."""
 
     model: AbstractNoisyModel
-    path: BrownianPath
+    dW: Float[Array, " n_motions"]
 
     def vf(self, t: Any, y: Any, args: Any) -> Any:
         """The state that the diffusion is taken at."""
@@ -79,7 +84,7 @@ class NoiseTerm(diffrax.AbstractTerm):
 
     def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:
         """W(t1) - W(t0) [sqrt(ms)]."""
-        return self.path.evaluate(t0, t1)
+        return self.dW
 
     def prod(self, vf: Any, control: Any) -> Any:
         """diffusion(y) dW."""
@@ -96,16 +101,24 @@ class _NoisyProgram(AbstractProgram):
     y0: Any
     split: SplitGrid
     path: BrownianPath
+    t0: float = eqx.field(static=True)
 
     def init(self) -> _Noisy:
         return _Noisy(self.y0)
 
     def step(self, carry: _Noisy, edge: Edge) -> tuple[_Noisy, Span]:
         within = InputWithin(self.stimulus, edge.left, edge.right)
-        terms = diffrax.MultiTerm(ModelTerm(self.model), NoiseTerm(self.model, self.path))
+        terms = diffrax.MultiTerm(ModelTerm(self.model), NoiseTerm(self.model, self._increment(edge)))
         y = diffrax.Euler().step(terms, edge.left, edge.right, carry.y, within, None, made_jump=False)[0]
         has_spiked, time = linear_crossing(self.model, edge.left, edge.right, carry.y, y)
         return _Noisy(y), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+
+    def _increment(self, edge: Edge) -> Float[Array, " n_motions"]:
+        """W(right) - W(left) of a step, which a jump of the stimulus may have cut short."""
+        begin = self.t0 + edge.index * self.path.dt
+        start = jnp.where(edge.is_regular, 0.0, jnp.clip((edge.left - begin) / self.path.dt, 0.0, 1.0))
+        stop = jnp.where(edge.is_end_regular, 1.0, jnp.clip((edge.right - begin) / self.path.dt, 0.0, 1.0))
+        return self.path.increment(edge.index, start, stop)
 
     def outcome(self, carry: _Noisy) -> RESULTS:
         return first_failure((~is_finite(carry.y), RESULTS.nonfinite))

@@ -25,6 +25,8 @@ class Edge(NamedTuple):
     """Index on the regular grid of the last regular point at or before `left`."""
     is_regular: Bool[Array, ""]
     """Whether `left` is a point of the regular grid."""
+    is_end_regular: Bool[Array, ""]
+    """Whether `right` is."""
     row: Int[Array, ""]
     """Index among the saving times of `right`; the number of saving times if it is none."""
 
@@ -92,7 +94,12 @@ class AbstractProgram(eqx.Module):
         """All steps, each field (n_step,)."""
         split = self.split
         return Edge(
-            split.edges[:-1], split.edges[1:], split.regular_index[:-1], split.is_regular[:-1], split.save_rows[1:]
+            split.edges[:-1],
+            split.edges[1:],
+            split.regular_index[:-1],
+            split.is_regular[:-1],
+            split.is_regular[1:],
+            split.save_rows[1:],
         )
 
 

@@ -47,7 +47,7 @@ class AbstractFixedSolver(AbstractSolver):
     def reduce(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
     ) -> tuple[tuple, RESULTS]:
-        return _reduce(self.program(model, stimulus, y0, grid), reducers, y0, keeps_spikes=False)[:2]
+        return _reduce(self.program(model, stimulus, y0, grid), reducers, keeps_spikes=False)[:2]
 
 
 @eqx.filter_custom_jvp
@@ -58,7 +58,7 @@ def _run(inputs: Any, *, solver: AbstractFixedSolver, grid: TimeGrid, n_spikes: 
         model, stimulus, y0 = eqx.combine(arrays, fixed)
         program = solver.program(model, stimulus, y0, grid)
         saved = _saved_states(grid.save_ts.size)
-        (ys,), result, times = _reduce(program, (saved,), y0, keeps_spikes=True)
+        (ys,), result, times = _reduce(program, (saved,), keeps_spikes=True)
         return ys, *first_spikes(times, n_spikes, result)
 
     return chunked(run)(arrays)
@@ -73,7 +73,7 @@ def _run_jvp(
         program = solver.program(model, stimulus, y0, grid)
         stride = grid.stride(solver.dt)
         rows = rows_per_block(program, stride, solver.memory)
-        ys, times, result = _in_steps(program, y0) if rows is None else _in_blocks(program, stride, rows)
+        ys, times, result = _in_steps(program) if rows is None else _in_blocks(program, stride, rows)
         return ys, *first_spikes(times, n_spikes, result)
 
     return eqx.filter_jvp(run, primals, tangents)
@@ -97,7 +97,7 @@ def rows_per_block(program: AbstractProgram, stride: int, memory: float | None) 
     return max(round(math.sqrt(program.n_steps) / stride), 1)
 
 
-def _in_steps(program: AbstractProgram, y0: Any) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
+def _in_steps(program: AbstractProgram) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
     """States at the saving times and spike times of all steps, each of which reverse mode computes anew."""
 
     @jax.checkpoint
@@ -105,8 +105,10 @@ def _in_steps(program: AbstractProgram, y0: Any) -> tuple[Any, Float[Array, "n_s
         carry, span = program.step(carry, edge)
         return carry, (span.after, span.spike_time)
 
-    end, (later, times) = jax.lax.scan(step, program.init(), program.edges())
-    ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest])[program.split.save_indices], y0, later)
+    start = program.init()
+    end, (later, times) = jax.lax.scan(step, start, program.edges())
+    saved = program.split.save_indices
+    ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest])[saved], start.y, later)
     return ys, times, program.outcome(end)
 
 
@@ -153,14 +155,13 @@ def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, F
 def _filled(edges: Edge, n: int, t1: Array) -> Edge:
     """The steps, followed by such of length 0 at the end until they are `n`."""
     rest = n - edges.left.size
-    fill = Edge(t1, t1, edges.index[-1], jnp.asarray(False), edges.row[-1])
+    fill = Edge(t1, t1, edges.index[-1], jnp.asarray(False), jnp.asarray(False), edges.row[-1])
     return jax.tree.map(lambda leaf, last: jnp.concatenate([leaf, jnp.broadcast_to(last, (rest,))]), edges, fill)
 
 
 def _reduce(
     program: AbstractProgram,
     reducers: tuple[Reducer, ...],
-    y0: Any,
     *,
     keeps_spikes: bool,
 ) -> tuple[tuple, RESULTS, Array | None]:
@@ -170,7 +171,8 @@ def _reduce(
         kept = tuple(reducer.update(k, span) for reducer, k in zip(reducers, kept, strict=True))
         return (state, kept), span.spike_time if keeps_spikes else None
 
-    start = (program.init(), tuple(reducer.init(y0) for reducer in reducers))
+    first = program.init()
+    start = (first, tuple(reducer.init(first.y) for reducer in reducers))
     (end, kept), times = jax.lax.scan(step, start, program.edges())
     values = tuple(reducer.finish(k) for reducer, k in zip(reducers, kept, strict=True))
     return values, program.outcome(end), times
