@@ -68,7 +68,8 @@ _UNITS: dict[str, tuple[str, float]] = {
 def _lookup(unit: str) -> tuple[str, float]:
     if unit in _UNITS:
         return _UNITS[unit]
-    close = difflib.get_close_matches(unit, _UNITS, n=3, cutoff=0.4)
+    alike = [known for known in _UNITS if known.lower() == unit.lower()]  # "pa" is meant for "pA"
+    close = alike or difflib.get_close_matches(unit, _UNITS, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"known are {', '.join(_UNITS)}."
     raise ValueError(f"Argument `unit` must be a known unit, but is {unit!r}; {hint}")
 

@@ -267,20 +267,24 @@ def spontaneous_rate(model, solver, n, t1):
 def test_noisy_membrane_fires_alone_less_often_the_more_channels_it_has():
     rates = [
         spontaneous_rate(with_channel_noise(HodgkinHuxley(), area), EulerMaruyama(0.01), 16, 250.0)
-        for area in (5.0, 20.0, 100.0, 1e4)
+        for area in (20.0, 100.0, 1e4)
     ]
     for (more, error), (less, other) in zip(rates[:-1], rates[1:], strict=True):
         assert more - less > 4 * np.hypot(error, other)
     assert rates[-1][0] == 0.0
     subunit, error = spontaneous_rate(SUBUNIT, EulerMaruyama(0.01), 16, 250.0)
-    assert rates[1][0] - subunit > 4 * np.hypot(error, rates[1][1])  # 13 Hz instead of 35
+    assert rates[0][0] - subunit > 4 * np.hypot(error, rates[0][1])  # 13 Hz instead of 35
 
 
 @pytest.mark.slow
 def test_noisy_membrane_fires_alone_as_often_as_with_its_channels_counted():
     """20 um^2: 1200 sodium channels, some 140 spontaneous spikes in each estimate."""
     langevin, error = spontaneous_rate(SMALL, EulerMaruyama(0.01), 32, 250.0)
-    counted, other = spontaneous_rate(SMALL, DiscreteChannels(0.02), 16, 250.0)
+    # one by one: lanes of rejection sampling wait for each other
+    counts = [
+        simulate(replace(SMALL, {"seed": k}), t1=250.0, solver=DiscreteChannels(0.05)).spikes.size for k in range(16)
+    ]
+    counted, other = 4 * np.mean(counts), np.std(counts, ddof=1)
     assert langevin == pytest.approx(counted, abs=4 * np.hypot(error, other))
     assert 4 * np.hypot(error, other) < 0.25 * counted
 
@@ -293,9 +297,7 @@ def test_noisy_model_drifts_as_its_cell_and_diffuses_linearly(name):
     parts = (model.diffuse(y, a), model.diffuse(y, b))
     combined = jax.tree.map(lambda u, v: 2 * u - 3 * v, *parts)
     assert_close(model.diffuse(y, 2 * a - 3 * b), combined, rtol=1e-12, atol=1e-14)
-    for gates in parts[0].gates.values():
-        if "p" in gates:
-            assert abs(gates["p"].sum()) < 1e-15
+    assert all(abs(gates["p"].sum()) < 1e-15 for gates in parts[0].gates.values() if "p" in gates)
     low = cast((model, y, a), np.float32)
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(low[0].diffuse(low[1], low[2])))
 
@@ -376,13 +378,13 @@ def test_noisy_simulation_refuses_the_wrong_solver(model, solver, message):
     [
         (lambda: NoisyMembrane(HodgkinHuxley(), {"na": StateNoise(10.0)}), "StateNoise of 'na' meets a HHSodium; "),
         (lambda: NoisyMembrane(SMALL.cell, {"na": SubunitNoise(1.0)}), "SubunitNoise of 'na' meets a GatingScheme; "),
-        (lambda: NoisyMembrane(HodgkinHuxley(), {"ca": SubunitNoise(1.0)}), "has 'ca'; known are na, k, leak"),
+        (lambda: NoisyMembrane(HodgkinHuxley(), {"ca": SubunitNoise(1.0)}), "has 'ca'; .*nown are na, k, leak"),
         (lambda: NoisyMembrane(HodgkinHuxley(), sigma=-1.0), "`sigma` must be a number >= 0"),
         (lambda: StateNoise(0.0), "`n` must be a number > 0, but is 0; "),
         (lambda: with_channel_noise(HodgkinHuxley(), 0.0), r"`area` must be positive, but is area=0.0 um\^2; "),
         (lambda: with_channel_noise(HodgkinHuxley(), np.nan), "`area` must be positive, but is area=nan"),
         (lambda: with_channel_noise(HodgkinHuxley(), 1.0, kind="gate"), "'state' or 'subunit', but is 'gate'; "),
-        (lambda: with_channel_noise(HodgkinHuxley(), 1.0, density={"ca": 1.0}), "has 'ca'; known are na, k, leak"),
+        (lambda: with_channel_noise(HodgkinHuxley(), 1.0, density={"ca": 1.0}), "has 'ca'; .*nown are na, k, leak"),
         (lambda: with_channel_noise(HodgkinHuxley(), 1.0, density={"na": 0.0}), "`density` must be positive, but is"),
         (lambda: with_channel_noise(PASSIVE, 1.0), "`density` must name channels of the cell, but has 'na'; "),
         (lambda: with_channel_noise(PASSIVE, 1.0, density={"leak": 1.0}), "StateNoise of 'leak' meets a Leak; "),
