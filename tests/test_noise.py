@@ -10,16 +10,13 @@ import pytest
 from helpers import assert_close, assert_derivatives_agree, cast, finite_differences
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
-from refusals import refused
 from registry import NOISY_MODELS, NOISY_SOLVERS
 
 from jaxneuro import (
     Adaptive,
     DiscreteChannels,
     EulerMaruyama,
-    FixedStep,
     HHPotassium,
-    HHSodium,
     HodgkinHuxley,
     Leak,
     Membrane,
@@ -355,49 +352,3 @@ def test_noisy_model_has_a_solver_of_its_own_when_none_is_named():
     np.testing.assert_array_equal(named, default)
     quiet = sweep(SMALL, 5.0, {"seed": [0.0]}, t1=1.0, keep="V_end", progress=False)
     assert quiet.V_end[0] == pytest.approx(float(named[-1]), abs=1e-8)
-
-
-@pytest.mark.parametrize(
-    "model, solver, message",
-    [
-        (SMALL, Adaptive(), "must take the noise of the model, but is Adaptive for NoisyMembrane; use EulerMaruyama"),
-        (SMALL, FixedStep(0.01), "must take the noise of the model, but is FixedStep for NoisyMembrane"),
-        (HodgkinHuxley(), EulerMaruyama(0.01), "`model` must be noisy for EulerMaruyama, but is HodgkinHuxley; "),
-        (HodgkinHuxley(), DiscreteChannels(0.01), "must be a NoisyMembrane for DiscreteChannels, but is Hodgkin"),
-        (SUBUNIT, DiscreteChannels(0.01), "must have Markov schemes for DiscreteChannels, but 'na' is a HHSodium; "),
-        (SMALL, EulerMaruyama(0.03), "`dt_save` must be a multiple of the solver's dt=0.03 ms"),
-    ],
-)
-def test_noisy_simulation_refuses_the_wrong_solver(model, solver, message):
-    with refused(message):
-        simulate(model, 0.0, t1=1.0, dt_save=0.1, solver=solver)
-
-
-@pytest.mark.parametrize(
-    "build, message",
-    [
-        (lambda: NoisyMembrane(HodgkinHuxley(), {"na": StateNoise(10.0)}), "StateNoise of 'na' meets a HHSodium; "),
-        (lambda: NoisyMembrane(SMALL.cell, {"na": SubunitNoise(1.0)}), "SubunitNoise of 'na' meets a GatingScheme; "),
-        (lambda: NoisyMembrane(HodgkinHuxley(), {"ca": SubunitNoise(1.0)}), "has 'ca'; .*nown are na, k, leak"),
-        (lambda: NoisyMembrane(HodgkinHuxley(), sigma=-1.0), "`sigma` must be a number >= 0"),
-        (lambda: StateNoise(0.0), "`n` must be a number > 0, but is 0; "),
-        (lambda: with_channel_noise(HodgkinHuxley(), 0.0), r"`area` must be positive, but is area=0.0 um\^2; "),
-        (lambda: with_channel_noise(HodgkinHuxley(), np.nan), "`area` must be positive, but is area=nan"),
-        (lambda: with_channel_noise(HodgkinHuxley(), 1.0, kind="gate"), "'state' or 'subunit', but is 'gate'; "),
-        (lambda: with_channel_noise(HodgkinHuxley(), 1.0, density={"ca": 1.0}), "has 'ca'; .*nown are na, k, leak"),
-        (lambda: with_channel_noise(HodgkinHuxley(), 1.0, density={"na": 0.0}), "`density` must be positive, but is"),
-        (lambda: with_channel_noise(PASSIVE, 1.0), "`density` must name channels of the cell, but has 'na'; "),
-        (lambda: with_channel_noise(PASSIVE, 1.0, density={"leak": 1.0}), "StateNoise of 'leak' meets a Leak; "),
-        (lambda: EulerMaruyama(0.01, resolution=0.02), "`resolution` must divide dt=0.01 ms into whole cells"),
-        (lambda: EulerMaruyama(-0.1), "`dt` must be a positive number"),
-        (lambda: DiscreteChannels(0.0), "`dt` must be a positive number"),
-    ],
-)
-def test_noise_refuses_bad_arguments(build, message):
-    with refused(message):
-        build()
-
-
-def test_noisy_membrane_refuses_what_is_no_membrane():
-    with refused("`cell` must be a membrane", TypeError):
-        NoisyMembrane(HHSodium())
