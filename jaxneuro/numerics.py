@@ -136,6 +136,9 @@ def exp_difference(a: Float[Array, "*s"], b: Float[Array, "*s"], h: Float[Array,
 
 def as_floats(*values: ArrayLike) -> list[Float[Array, "*s"]]:
     """The values as arrays of one shape and float type; plain numbers take the precision of the arrays."""
+    values = tuple(jnp.asarray(value, float) if isinstance(value, list | tuple) else value for value in values)
+    if any(isinstance(value, str) for value in values):
+        raise TypeError(f"Arguments must be numbers or arrays, but are {values!r}; leave out the quotes.")
     dtype = jnp.result_type(float, *values)
     return list(jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in values)))
 

@@ -38,12 +38,14 @@ def is_concrete(*values: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class ParamInfo:
-    """Unit, bounds and meaning of one parameter. `is_open`: the bounds themselves are not allowed."""
+    """Unit, bounds and meaning of one parameter. `is_open`: the bounds themselves are not allowed; `is_whole`: whole
+    numbers only, so that it has no derivative."""
 
     unit: str
     bounds: tuple[float | None, float | None] = (None, None)
     doc: str = ""
     is_open: bool = False
+    is_whole: bool = False
 
     def check(self, name: str, value: Any) -> None:
         """Raise a ValueError if a concrete value breaks the bounds or is NaN; traced values are skipped."""
@@ -53,7 +55,7 @@ class ParamInfo:
         low, high = self.bounds
         above = True if low is None else (array > low if self.is_open else array >= low)
         below = True if high is None else (array < high if self.is_open else array <= high)
-        is_good = ~np.isnan(array) & above & below
+        is_good = ~np.isnan(array) & above & below & (not self.is_whole or array % 1 == 0)
         if not np.all(is_good):
             worst = array[~is_good].flat[0] if array.ndim else array
             unit = "" if self.unit in ("1", "input") else f" [{self.unit}]"
@@ -67,7 +69,8 @@ class ParamInfo:
         strict, loose = (">", "<") if self.is_open else (">=", "<=")
         parts = [f"{strict} {low:g}"] if low is not None else []
         parts += [f"{loose} {high:g}"] if high is not None else []
-        return "a number " + " and ".join(parts) if parts else "a number"
+        noun = "a whole number" if self.is_whole else "a number"
+        return f"{noun} " + " and ".join(parts) if parts else noun
 
 
 def param(
@@ -76,18 +79,20 @@ def param(
     unit: str,
     bounds: tuple[float | None, float | None] = (None, None),
     is_open: bool = False,
+    is_whole: bool = False,
     doc: str,
 ) -> Any:
     """Field of a model, channel, synapse or stimulus that holds a parameter.
 
     **Arguments:** `default`, the value in `unit` (no default: a required argument; None: may be left out, and then is
     no parameter); `unit`, e.g. "mS/cm^2"; `bounds`, the physically possible closed
-    interval (None: unbounded), open if `is_open`; `doc`, its meaning.
+    interval (None: unbounded), open if `is_open`, of whole numbers if `is_whole`; `doc`, its
+    meaning.
 
     >>> class Leak(AbstractParametrised):
     ...     g_max: Array = param(0.3, unit="mS/cm^2", bounds=(0, None), doc="Leak conductance.")
     """
-    info = ParamInfo(unit, bounds, doc, is_open)
+    info = ParamInfo(unit, bounds, doc, is_open, is_whole)
     chosen = {} if default is dataclasses.MISSING else {"default": default}
     may_be_none = default is None
 
@@ -175,6 +180,10 @@ def resolve(tree: Any, name: str) -> str:
     if found:
         candidates = sorted(n for n, p in short.items() if p in found)
         raise ValueError(f"Parameter {name!r} must name one parameter, but fits {', '.join(candidates)}; choose one.")
+    if dataclasses.is_dataclass(tree) and getattr(tree, name, ...) is None:
+        raise ValueError(
+            f"Parameter {name!r} must have a value, but is None in this {type(tree).__name__}; build it with {name}=..."
+        )
     close = difflib.get_close_matches(name, [*short, *paths], n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? It has " if close else "it has "
     raise ValueError(

@@ -59,7 +59,7 @@ def test_noisy_simulation_refuses_the_wrong_solver(model, solver, message):
         (lambda: with_channel_noise(PASSIVE, 1.0, density={"leak": 1.0}), "StateNoise of 'leak' meets a Leak; "),
         (lambda: EulerMaruyama(0.01, resolution=0.02), "`resolution` must divide dt=0.01 ms into whole cells"),
         (lambda: EulerMaruyama(-0.1), "`dt` must be a positive number"),
-        (lambda: NoisyMembrane(PASSIVE, seed=1.5), "`seed` must be a whole number below 2\\^24, but is 1.5"),
+        (lambda: NoisyMembrane(PASSIVE, seed=1.5), "`seed` must be a whole number >= 0 and <= 1.67772e.07, but is 1.5"),
         (lambda: with_channel_noise(HodgkinHuxley(), 0.01), r"`area` must hold channels, but 0.01 um\^2 with 18 per"),
         (lambda: DiscreteChannels(0.0), "`dt` must be a positive number"),
     ],

@@ -76,7 +76,7 @@ def test_registry_parameters_out_of_bounds_are_refused(name):
         outside = [low - 1.0] if low is not None else []
         outside += [high + 1.0] if high is not None else []
         for value in outside:
-            with pytest.raises(ValueError, match=rf"Argument `{path}` must be a number [<>]"):
+            with pytest.raises(ValueError, match=rf"Argument `{path}` must be a (whole )?number [<>]"):
                 params.replace(thing, {path: value})
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxneuro._simulate import checked_run
 from jaxneuro.analysis.firing import check_one_neuron
 from jaxneuro.lanes import map_lanes
-from jaxneuro.models import AbstractModel
+from jaxneuro.models import AbstractModel, AbstractNoisyModel
 from jaxneuro.params import is_concrete
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, Reducer, Span, TimeGrid, default_fixed_solver
@@ -248,6 +248,11 @@ def input_unit(model: AbstractModel) -> str:
     """Unit of the model's input; a TypeError for what is no model, a ValueError for a network."""
     if not isinstance(model, AbstractModel):
         raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
+    if isinstance(model, AbstractNoisyModel):
+        raise ValueError(
+            f"Argument `model` must answer alike each time, but is a {type(model).__name__}; take its `cell`, or use "
+            "reliability."
+        )
     check_one_neuron(model)
     return model.input_unit
 

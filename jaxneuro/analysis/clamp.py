@@ -168,8 +168,9 @@ def activation_curve(
 ) -> Float[Array, " n_level"]:
     """Peak conductance of one channel in a step to each level, as a share of the largest [1].
 
-    **Arguments:** `channel`, its name in the cell, e.g. "na"; `levels` [mV], shape (n_level,); `holding` [mV];
-    `duration` of the steps [ms].
+    **Arguments:** `channel`, its name in the cell, e.g. "na"; `levels` [mV], shape (n_level,); `holding` [mV], where
+    the channel should be shut (-40 for an h current), as the peak is that of the whole run; `duration` of the
+    steps [ms].
 
     **Raises:** ValueError for a channel that the cell has not or that has no conductance.
     """

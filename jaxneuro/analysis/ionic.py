@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro._solution import Solution
 from jaxneuro.channels import AbstractKineticChannel, AbstractOhmicChannel
-from jaxneuro.models import AbstractMembrane
+from jaxneuro.models import AbstractMembrane, AbstractNoisyMembrane
 from jaxneuro.params import guess
 
 __all__ = ["ChannelTraces", "SodiumStates", "channel_traces", "membrane_traces", "sodium_states"]
@@ -91,9 +91,12 @@ def sodium_states(solution: Solution, channel: str = "na") -> SodiumStates:
 
 
 def _membrane_of(solution: Solution) -> AbstractMembrane:
-    if not isinstance(solution.model, AbstractMembrane):
+    model = getattr(solution, "model", None)
+    if isinstance(model, AbstractNoisyMembrane):
+        return model.cell
+    if not isinstance(model, AbstractMembrane):
+        what = type(solution if model is None else model).__name__
         raise TypeError(
-            f"Argument `solution` must be that of a membrane, but is of a {type(solution.model).__name__}; simulate "
-            "e.g. HodgkinHuxley()."
+            f"Argument `solution` must be that of a membrane, but is of a {what}; simulate e.g. HodgkinHuxley()."
         )
-    return solution.model
+    return model

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxneuro.analysis._protocols import checked_number
 from jaxneuro.models import AbstractMembrane, with_channel_noise
 from jaxneuro.solvers import AbstractSolver, EulerMaruyama
 from jaxneuro.stimuli import Step
@@ -60,11 +61,13 @@ def reliability(
     References: Schneidman, Freedman & Segev (1998), Neural Comput 10:1679. doi:10.1162/089976698300017089
     """
     areas = _checked_areas(areas)
-    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 2:
+    if not isinstance(trials, int | np.integer) or isinstance(trials, bool) or trials < 2:
         raise ValueError(f"Argument `trials` must be a whole number of at least 2, but is {trials!r}; use e.g. 100.")
     solver = EulerMaruyama(0.01) if solver is None else solver
-    patch = with_channel_noise(cell, 1.0, density=density)
-    per_area = {f"noise.{name}.n": float(noise.n) for name, noise in patch.noise.items()}
+    for name, time in (("duration", duration), ("window", window), ("rest", rest)):
+        checked_number(name, time, "ms", is_open=True)
+    patch = with_channel_noise(cell, float(areas.min()), density=density)
+    per_area = {f"noise.{name}.n": float(noise.n) / areas.min() for name, noise in patch.noise.items()}
     each = np.repeat(areas, trials)
     grid = zipped({"seed": np.arange(each.size), **{name: n * each for name, n in per_area.items()}})
     at_rest = sweep(patch, 0.0, grid, t1=rest, solver=solver, progress=False)

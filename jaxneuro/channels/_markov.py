@@ -94,7 +94,7 @@ class MarkovChannel(AbstractMarkovChannel):
 
     def __check_init__(self):
         for name, rate in self.transitions.items():
-            if len(_ends(name)) != 2 or "" in _ends(name) or _ends(name)[0] == _ends(name)[1]:
+            if "." in name or len(_ends(name)) != 2 or "" in _ends(name) or _ends(name)[0] == _ends(name)[1]:
                 raise ValueError(
                     f"Argument `transitions` must name its transitions 'from->to', but has {name!r}; write e.g. 'C->O'."
                 )
@@ -102,6 +102,11 @@ class MarkovChannel(AbstractMarkovChannel):
                 raise TypeError(
                     f"Argument `transitions` must map names to rates, but {name!r} is {rate!r}; write e.g. Rate(0.5)."
                 )
+        if not _is_connected([_ends(name) for name in self.transitions]):
+            raise ValueError(
+                f"Argument `transitions` must lead from any state to a common set, but the states fall apart in "
+                f"{', '.join(self.transitions)}; connect them."
+            )
         unknown = [state for state in self.open_states if state not in self.states]
         if unknown or not self.open_states:
             raise ValueError(
@@ -128,6 +133,19 @@ class MarkovChannel(AbstractMarkovChannel):
 
     def transition_rates(self, V: Float[Array, "*c"], ions: Ions) -> dict[tuple[str, str], Float[Array, "*c"]]:
         return {_ends(name): rate(V, ions) for name, rate in self.transitions.items()}
+
+
+def _is_connected(edges: list[tuple[str, ...]]) -> bool:
+    """Whether some state can be reached from every other one, so that the steady state is unique."""
+    states = {state for edge in edges for state in edge}
+
+    def reached_from(goal: str) -> set[str]:
+        found = {goal}
+        while more := {a for a, b in edges if b in found} - found:
+            found |= more
+        return found
+
+    return any(reached_from(state) == states for state in states)
 
 
 def _ends(name: str) -> tuple[str, ...]:

@@ -283,6 +283,10 @@ def _checked_free(model: AbstractModel, free: Any) -> dict[str, Bounds]:
                 f"Argument `free` must name each parameter once, but {first!r} and {name!r} are "
                 "the same one; drop one of them."
             )
+        if infos[name].is_whole:
+            raise ValueError(
+                f"Argument `free` must name parameters with a derivative, but {name!r} is a whole number; leave it out."
+            )
         if jnp.ndim(params.get(model, name)):
             raise ValueError(
                 f"Argument `free` must name single parameters, but {name!r} has shape "

@@ -40,6 +40,8 @@ class AbstractMembrane(AbstractConductanceModel):
 
     def __check_init__(self):
         _check_members("channels", self.channels, AbstractChannel, '{"leak": Leak()}')
+        if not self.channels:
+            raise ValueError("Argument `channels` must hold at least one channel, but is {}; add e.g. a Leak().")
         _check_members("pools", self.pools, AbstractIonPool, '{"ca": CalciumPool()}')
         for name, pool in self.pools.items():
             if name != pool.ion:
@@ -132,6 +134,11 @@ def _check_members(argument: str, given: Any, kind: type, example: str) -> None:
             f"write e.g. {example}."
         )
     for name, member in given.items():
+        if isinstance(name, str) and "." in name:
+            raise ValueError(
+                f"Argument `{argument}` must have names without dots, which divide the names of parameters, but has "
+                f"{name!r}; write {name.replace('.', '_')!r}."
+            )
         if not (isinstance(name, str) and isinstance(member, kind)):
             raise TypeError(
                 f"Argument `{argument}` must map names to {argument}, but {name!r} is no {noun}, a "

@@ -6,7 +6,6 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.channels import (
@@ -18,7 +17,7 @@ from jaxneuro.channels import (
 )
 from jaxneuro.models._base import AbstractNoisyModel
 from jaxneuro.models._membrane import AbstractMembrane, Membrane, MembraneState
-from jaxneuro.params import guess, is_concrete, param
+from jaxneuro.params import guess, param
 
 __all__ = ["AbstractNoisyMembrane", "NoisyMembrane", "with_channel_noise"]
 
@@ -50,14 +49,12 @@ class NoisyMembrane(AbstractNoisyMembrane):
     cell: AbstractMembrane
     noise: dict[str, AbstractChannelNoise] = eqx.field(default_factory=dict)
     sigma: Array = param(0.0, unit="uA/cm^2 sqrt(ms)", bounds=(0, None), doc="White current noise.")
-    seed: Array = param(0.0, unit="1", bounds=(0, None), doc="Name of the path of the noise.")
+    seed: Array = param(0.0, unit="1", bounds=(0, 2**24), is_whole=True, doc="Name of the path of the noise.")
     input_unit: ClassVar[str] = "uA/cm^2"
 
     def __check_init__(self):
         if not isinstance(self.cell, AbstractMembrane):
             raise TypeError(f"Argument `cell` must be a membrane, but is a {type(self.cell).__name__}; use one.")
-        if is_concrete(self.seed) and np.any((self.seed % 1 != 0) | (self.seed >= 2**24)):
-            raise ValueError(f"Argument `seed` must be a whole number below 2^24, but is {self.seed}; use e.g. 0.")
         for name, noise in self.noise.items():
             if name not in self.cell.channels:
                 raise ValueError(
@@ -110,15 +107,21 @@ def with_channel_noise(
     60 sodium and 18 potassium if None; `kind`, "state" for noise on the Markov schemes, or "subunit" for the usual
     approximation with its wrong variance; `seed`, a whole number.
 
+    The gates of a noisy channel are then inside its scheme: "na.channel.g_max" is the name of the sodium conductance.
+
     **Raises:** ValueError for an area or a density that is not positive, an unknown channel or kind.
 
     >>> with_channel_noise(HodgkinHuxley(), area=100.0).noise["na"].n
     Array(6000., dtype=float32)
     """
-    density = {"na": 60.0, "k": 18.0} if density is None else dict(density)
+    if not isinstance(cell, AbstractMembrane):
+        raise TypeError(
+            f"Argument `cell` must be a membrane, but is a {type(cell).__name__}; use e.g. HodgkinHuxley()."
+        )
+    density = _checked_density(density)
     if kind not in ("state", "subunit"):
         raise ValueError(f"Argument `kind` must be 'state' or 'subunit', but is {kind!r}; choose one.")
-    if not area > 0:
+    if isinstance(area, str) or not area > 0:
         raise ValueError(f"Argument `area` must be positive, but is area={area} um^2; give the cell's surface.")
     unknown = [name for name in density if name not in cell.channels]
     if unknown:
@@ -140,6 +143,16 @@ def with_channel_noise(
     schemes = {name: _scheme(cell.channels[name]) for name in density}
     cell = Membrane(cell.channels | schemes, cell.C_m, cell.V_init, cell.celsius, cell.pools, cell.spike_threshold)
     return NoisyMembrane(cell, {name: StateNoise(d * area) for name, d in density.items()}, seed=seed)
+
+
+def _checked_density(density: Mapping[str, float] | None) -> dict[str, float]:
+    if density is None:
+        return {"na": 60.0, "k": 18.0}
+    if not isinstance(density, Mapping) or any(isinstance(d, str) for d in density.values()):
+        raise TypeError(
+            f'Argument `density` must map channels to numbers per um^2, but is {density!r}; write e.g. {{"na": 60.0}}.'
+        )
+    return dict(density)
 
 
 def _scheme(channel: object) -> object:
