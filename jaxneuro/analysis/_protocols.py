@@ -20,6 +20,7 @@ from jaxneuro.solvers import AbstractSolver, Reducer, Span, TimeGrid, default_fi
 from jaxneuro.stimuli import AbstractStimulus, Step
 
 __all__ = [
+    "END_STATE",
     "RTOL",
     "SETTLE",
     "SUCCESSFUL",
@@ -31,6 +32,7 @@ __all__ = [
     "at_rest",
     "checked_list",
     "checked_number",
+    "excites",
     "input_unit",
     "is_sustained",
     "pulses",
@@ -55,6 +57,10 @@ SUCCESSFUL = int(np.asarray(RESULTS.successful._value))
 _LARGEST = {"uA/cm^2": 1e4, "nA": 1e3, "1": 1e3}
 _SPAN = 1e-6  # what excites below this share of the largest amplitude is no stimulus
 _LANES = 64  # of the narrowest chunk: fewer cost as much, and other numbers would compile anew
+
+
+END_STATE = Reducer(lambda y: y, lambda _, span: span.after)
+"""The state at the end of a run."""
 
 
 class Readout(NamedTuple):
@@ -128,9 +134,8 @@ def at_rest(model: AbstractModel, solver: AbstractSolver | None, *, longest: flo
 
 @eqx.filter_jit
 def _settled(model: AbstractModel, solver: AbstractSolver, grid: TimeGrid) -> Any:
-    end = Reducer(lambda y: y, lambda _, span: span.after)
     # jumps as those of the experiments, at times that do nothing
-    (y,), _ = solver.reduce(model, Step(0.0), model.init_state(), grid, (end,))
+    (y,), _ = solver.reduce(model, Step(0.0), model.init_state(), grid, (END_STATE,))
     return y
 
 
@@ -148,6 +153,12 @@ def read(lane: Lane, stimulus: AbstractStimulus, start: Any, end: Any) -> Readou
     filled = np.minimum(np.arange(max(n, _LANES)), n - 1)
     trials = jax.tree.map(lambda leaf: np.asarray(leaf)[filled], Trial(stimulus, start, end))
     return jax.tree.map(lambda leaf: leaf[:n], map_lanes(lane, trials))
+
+
+def excites(lane: Lane, stimulus: AbstractStimulus, start: Any, end: Any) -> tuple[Bool[np.ndarray, " n"], Readout]:
+    """Whether each of n stimuli makes a spike in its window start <= t < end [ms], and the readouts."""
+    out = read(lane, stimulus, start, end)
+    return out.n_spikes > 0, out
 
 
 Answers = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Readout]]

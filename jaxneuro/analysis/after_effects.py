@@ -21,13 +21,14 @@ from jaxneuro.analysis._protocols import (
     at_rest,
     checked_list,
     checked_number,
+    excites,
     input_unit,
     pulses,
     read,
     search_range,
     smallest,
 )
-from jaxneuro.analysis.excitability import Threshold
+from jaxneuro.analysis.excitability import Threshold, as_thresholds
 from jaxneuro.models import AbstractModel
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, default_fixed_solver
@@ -275,10 +276,7 @@ def rebound_threshold(
 
     def answers(case: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, Readout]:
         d = given[case]
-        out = read(lane, pulses(-size, 0.0, d), d, d + wait)
-        return out.n_spikes > 0, out
+        return excites(lane, pulses(-size, 0.0, d), d, d + wait)
 
     found = smallest(answers, given.size, low, high, rtol=rtol)
-    latency = np.where(np.isfinite(found.dose), found.readout.first - given, np.nan)
-    columns = (column.reshape(np.shape(duration)) for column in (given, -found.dose, latency))
-    return Threshold(*columns, as_results(found.code.reshape(np.shape(duration))))
+    return as_thresholds(found, given, -found.dose, found.readout.first - given, np.shape(duration))

@@ -15,12 +15,14 @@ from jaxneuro.analysis._protocols import (
     SETTLE,
     SUCCESSFUL,
     WAIT,
+    Found,
     Lane,
     Readout,
     as_results,
     at_rest,
     checked_list,
     checked_number,
+    excites,
     input_unit,
     pulses,
     read,
@@ -37,6 +39,7 @@ __all__ = [
     "StrengthDurationFit",
     "Threshold",
     "all_or_none",
+    "as_thresholds",
     "fit_lapicque",
     "fit_weiss",
     "strength_duration",
@@ -97,9 +100,16 @@ def threshold(
     rtol = checked_number("rtol", rtol, "1", is_open=True)
     lane = at_rest(model, solver, longest=float(given.max()) + wait, settle=settle)
     found = smallest(_pulse_answers(lane, given, wait), given.size, low, high, rtol=rtol)
-    latency = np.where(np.isfinite(found.dose), found.readout.first, np.nan)
-    columns = (column.reshape(np.shape(duration)) for column in (given, found.dose, latency))
-    return Threshold(*columns, as_results(found.code.reshape(np.shape(duration))))
+    return as_thresholds(found, given, found.dose, found.readout.first, np.shape(duration))
+
+
+def as_thresholds(
+    found: Found, duration: np.ndarray, amplitude: np.ndarray, latency: np.ndarray, shape: tuple[int, ...]
+) -> Threshold:
+    """What a search found, in the shape of the durations that were given."""
+    latency = np.where(np.isfinite(found.dose), latency, np.nan)
+    columns = (column.reshape(shape) for column in (duration, amplitude, latency))
+    return Threshold(*columns, as_results(found.code.reshape(shape)))
 
 
 def _pulse_answers(lane: Lane, duration: Float[np.ndarray, " n"], wait: float) -> Callable:
@@ -107,8 +117,7 @@ def _pulse_answers(lane: Lane, duration: Float[np.ndarray, " n"], wait: float) -
 
     def answers(case: np.ndarray, amplitude: np.ndarray) -> tuple[Bool[np.ndarray, " n"], Readout]:
         d = duration[case]
-        out = read(lane, pulses(amplitude, 0.0, d), 0.0, d + wait)
-        return out.n_spikes > 0, out
+        return excites(lane, pulses(amplitude, 0.0, d), 0.0, d + wait)
 
     return answers
 
@@ -258,8 +267,7 @@ def _chronaxie(lane: Lane, rheobase: float, long: float, wait: float, rtol: floa
         return np.nan
 
     def answers(case: np.ndarray, duration: np.ndarray) -> tuple[np.ndarray, Readout]:
-        out = read(lane, pulses(2 * rheobase, 0.0, duration), 0.0, duration + wait)
-        return out.n_spikes > 0, out
+        return excites(lane, pulses(2 * rheobase, 0.0, duration), 0.0, duration + wait)
 
     return float(smallest(answers, 1, 1e-5 * long, long, rtol=rtol).dose[0])
 

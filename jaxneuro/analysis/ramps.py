@@ -18,8 +18,8 @@ from jaxneuro.analysis._protocols import (
     at_rest,
     checked_list,
     checked_number,
+    excites,
     input_unit,
-    read,
     smallest,
 )
 from jaxneuro.analysis.excitability import threshold
@@ -130,5 +130,4 @@ def _ramps(lane: Lane, slope: np.ndarray, level: Any, wait: float) -> tuple[np.n
     # a level of zero, which a search tries first, is reached at once
     rise = np.maximum(level / slope, _SUDDEN)
     zero, for_ever = np.zeros_like(rise), np.full_like(rise, np.inf)
-    out = read(lane, Ramp(zero, level, zero, rise) + Step(level, rise, for_ever), 0.0, rise + wait)
-    return out.n_spikes > 0, out
+    return excites(lane, Ramp(zero, level, zero, rise) + Step(level, rise, for_ever), 0.0, rise + wait)

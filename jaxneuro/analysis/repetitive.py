@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.analysis._protocols import (
+    END_STATE,
     RTOL,
     SETTLE,
     SUCCESSFUL,
@@ -33,7 +34,7 @@ from jaxneuro.analysis._protocols import (
 )
 from jaxneuro.models import AbstractModel
 from jaxneuro.results import RESULTS
-from jaxneuro.solvers import AbstractSolver, Reducer, TimeGrid
+from jaxneuro.solvers import AbstractSolver, TimeGrid
 from jaxneuro.stimuli import Constant
 
 __all__ = ["CLASS_LIMIT", "FIHysteresis", "Onset", "fi_hysteresis", "onset"]
@@ -239,10 +240,9 @@ def _branches(lane: Lane, currents: np.ndarray) -> tuple[Readout, Readout]:
 @eqx.filter_jit
 def _chained(lane: Lane, currents: Float[Array, " n"], window: Float[Array, " 2"]) -> Readout:
     """One run per current, each from the end of the one before."""
-    end = Reducer(lambda y: y, lambda _, span: span.after)
 
     def step(y: Any, current: Array) -> tuple[Any, Readout]:
-        reducers = (*readers(lane.model, *window), end)
+        reducers = (*readers(lane.model, *window), END_STATE)
         (*values, y), result = lane.solver.reduce(lane.model, Constant(current), y, lane.grid, reducers)
         return y, Readout(*values, result._value)
 

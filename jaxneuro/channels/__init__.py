@@ -5,6 +5,7 @@ from jaxneuro.channels._base import AbstractGatedChannel as AbstractGatedChannel
 from jaxneuro.channels._base import AbstractKineticChannel as AbstractKineticChannel
 from jaxneuro.channels._base import AbstractOhmicChannel as AbstractOhmicChannel
 from jaxneuro.channels._base import AbstractTransitionChannel as AbstractTransitionChannel
+from jaxneuro.channels._base import AbstractUngatedChannel as AbstractUngatedChannel
 from jaxneuro.channels._base import Source as Source
 from jaxneuro.channels._base import gate_powers as gate_powers
 from jaxneuro.channels._base import opening_rates as opening_rates
@@ -82,6 +83,7 @@ __all__ = [
     "AbstractKineticChannel",
     "AbstractOhmicChannel",
     "AbstractTransitionChannel",
+    "AbstractUngatedChannel",
     "HHPotassium",
     "HHSodium",
     "Leak",

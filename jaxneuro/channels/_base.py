@@ -16,6 +16,7 @@ __all__ = [
     "AbstractKineticChannel",
     "AbstractOhmicChannel",
     "AbstractTransitionChannel",
+    "AbstractUngatedChannel",
     "Gates",
     "Ions",
     "Source",
@@ -68,6 +69,18 @@ class AbstractChannel(AbstractParametrised):
     @abc.abstractmethod
     def carried(self, i: Float[Array, "*c"]) -> dict[str, Float[Array, "*c"]]:
         """The part of its current `i` that each ion carries [uA/cm^2]; {} for a mixture that no pool follows."""
+
+
+class AbstractUngatedChannel(AbstractChannel):
+    """A channel without gates that take time: a leak, a pump."""
+
+    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
+        """No gates."""
+        return {}
+
+    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
+        """Nothing moves."""
+        return {}, {}
 
 
 class AbstractOhmicChannel(AbstractChannel):
@@ -135,7 +148,8 @@ class AbstractKineticChannel(AbstractOhmicChannel):
         """dx/dt = alpha (1 - x) - beta x and A = -(alpha + beta), faster by `speed` [1/ms]."""
         alpha, beta = self.transitions(V, ions)
         if "celsius" in ions:
-            alpha, beta = jax.tree.map(lambda rate: rate * self.speed(ions), (alpha, beta))
+            speed = self.speed(ions)
+            alpha, beta = jax.tree.map(lambda rate: rate * speed, (alpha, beta))
         A = {gate: -(alpha[gate] + beta[gate]) for gate in gates}
         return {gate: alpha[gate] + A[gate] * x for gate, x in gates.items()}, A
 

@@ -1,18 +1,18 @@
 """Mechanically gated transduction channel of hair cells (Howard & Hudspeth 1988)."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source
+from jaxneuro.channels._base import AbstractOhmicChannel, AbstractUngatedChannel, Gates, Ions, Source
 from jaxneuro.params import param
 
 __all__ = ["MechanicallyGated"]
 
 
-class MechanicallyGated(AbstractOhmicChannel):
+class MechanicallyGated(AbstractUngatedChannel, AbstractOhmicChannel):
     """Transduction channel opened by displacement of the hair bundle: i = g_max P(x) (V - E_rev)   [uA/cm^2]
 
     P(x) = 1 / (1 + e^{-(x - x_half) / width}),  width = k_B T / gating force   [um]
@@ -33,12 +33,6 @@ class MechanicallyGated(AbstractOhmicChannel):
     E_rev: Array = param(0.0, unit="mV", doc="Reversal potential.")
     x_half: Array = param(0.18, unit="um", doc="Displacement that opens half of them.")
     width: Array = param(0.104, unit="um", bounds=(0, None), is_open=True, doc="Displacement per e-fold.")
-
-    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
-        return {}
-
-    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
-        return {}, {}
 
     def open_fraction(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         return jnp.broadcast_to(jax.nn.sigmoid((ions["displacement"] - self.x_half) / self.width), V.shape)

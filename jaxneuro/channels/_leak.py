@@ -1,18 +1,18 @@
 """Ohmic leak."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractOhmicChannel, Gates, Ions, Source, ion_or_mixture
+from jaxneuro.channels._base import AbstractOhmicChannel, AbstractUngatedChannel, Gates, Ions, Source, ion_or_mixture
 from jaxneuro.params import param
 
 __all__ = ["Leak"]
 
 
-class Leak(AbstractOhmicChannel):
+class Leak(AbstractUngatedChannel, AbstractOhmicChannel):
     """Ohmic leak, a resistor and a battery: i = g_max (V - E_rev) [uA/cm^2]; no gates.
 
     **Arguments:** `g_max` [mS/cm^2], `E_rev` [mV]; `ion`, "na", "k", "cl" or "ca" where it is carried by one ion that
@@ -28,12 +28,6 @@ class Leak(AbstractOhmicChannel):
     g_max: Array = param(0.3, unit="mS/cm^2", bounds=(0, None), doc="Leak conductance.")
     E_rev: Array = param(-54.3, unit="mV", doc="Leak reversal potential.")
     ion: str = eqx.field(static=True, default="", converter=ion_or_mixture)
-
-    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
-        return {}
-
-    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
-        return {}, {}
 
     def open_fraction(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         return jnp.ones_like(V)

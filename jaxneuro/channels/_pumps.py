@@ -1,18 +1,18 @@
 """Pumps that restore the concentrations: sodium-potassium and calcium ATPases."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.channels._base import AbstractChannel, Gates, Ions, Source
+from jaxneuro.channels._base import AbstractUngatedChannel, Gates, Ions, Source
 from jaxneuro.electrochemistry import FARADAY
 from jaxneuro.params import param
 
 __all__ = ["CalciumPump", "SodiumPotassiumPump"]
 
 
-class SodiumPotassiumPump(AbstractChannel):
+class SodiumPotassiumPump(AbstractUngatedChannel):
     """Electrogenic Na+/K+ ATPase, 3 Na+ out and 2 K+ in per ATP.
 
     i = i_max (1 + K_K / [K]_o)^{-2} (1 + K_Na / [Na]_i)^{-3},  i_Na = 3 i,  i_K = -2 i     [uA/cm^2]
@@ -36,12 +36,6 @@ class SodiumPotassiumPump(AbstractChannel):
     K_Na: Array = param(10.0, unit="mM", bounds=(0, None), is_open=True, doc="Inside sodium of half saturation.")
     K_K: Array = param(2.0, unit="mM", bounds=(0, None), is_open=True, doc="Outside potassium of half saturation.")
 
-    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
-        return {}
-
-    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
-        return {}, {}
-
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         # x / (x + K), not 1 / (1 + K / x): finite without any ions
         potassium = ions["k_o"] / (ions["k_o"] + self.K_K)
@@ -56,7 +50,7 @@ class SodiumPotassiumPump(AbstractChannel):
         return 1e6 * i / FARADAY
 
 
-class CalciumPump(AbstractChannel):
+class CalciumPump(AbstractUngatedChannel):
     """Plasma-membrane calcium pump: i = i_max [Ca]_i / ([Ca]_i + K_Ca)   [uA/cm^2]
 
     No gates. Needs a calcium pool, whose concentration is in mM.
@@ -76,12 +70,6 @@ class CalciumPump(AbstractChannel):
     needs: ClassVar[tuple[str, ...]] = ("ca_i",)
     i_max: Array = param(0.19, unit="uA/cm^2", bounds=(0, None), doc="Current of the saturated pump.")
     K_Ca: Array = param(1e-4, unit="mM", bounds=(0, None), is_open=True, doc="Inside calcium of half saturation.")
-
-    def init(self, V: Float[Array, "*c"], ions: Ions) -> Gates:
-        return {}
-
-    def linearised(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> tuple[Gates, Any]:
-        return {}, {}
 
     def current(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
         return jnp.broadcast_to(self.i_max * ions["ca_i"] / (ions["ca_i"] + self.K_Ca), V.shape)

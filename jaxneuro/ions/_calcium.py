@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.ions._base import AbstractIonPool, Concentration, influx, shared_ions
@@ -37,7 +36,7 @@ class CalciumPool(AbstractIonPool):
     has_nernst: bool = eqx.field(static=True, default=False)
 
     def init(self) -> Concentration:
-        return {"inside": jnp.asarray(self.c_inf)}
+        return {"inside": self.c_inf}
 
     def shared(self, concentration: Concentration, celsius: Float[Array, ""] | None) -> dict[str, Array]:
         return shared_ions(self.ion, concentration["inside"], self.outside, celsius if self.has_nernst else None)

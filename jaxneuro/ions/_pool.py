@@ -1,7 +1,6 @@
 """Concentrations that the currents move, in a closed volume."""
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.electrochemistry import as_ion
@@ -37,7 +36,7 @@ class IonPool(AbstractIonPool):
     has_nernst: bool = eqx.field(static=True, default=True)
 
     def init(self) -> Concentration:
-        return {"inside": jnp.asarray(self.inside)}
+        return {"inside": self.inside}
 
     def shared(self, concentration: Concentration, celsius: Float[Array, ""] | None) -> dict[str, Array]:
         inside = concentration["inside"]

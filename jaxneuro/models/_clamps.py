@@ -13,7 +13,25 @@ from jaxneuro.params import param
 __all__ = ["DynamicClamp", "IdealClamp", "VoltageClamp"]
 
 
-class IdealClamp(AbstractConductanceModel):
+class AbstractClamp(AbstractConductanceModel):
+    """A membrane whose input comes through a clamp; its state is the membrane's."""
+
+    cell: eqx.AbstractVar[AbstractMembrane]
+
+    def __check_init__(self):
+        if not isinstance(self.cell, AbstractMembrane):
+            raise TypeError(
+                f"Argument `cell` must be a membrane, but is a {type(self.cell).__name__}; use HodgkinHuxley()."
+            )
+
+    def init_state(self) -> MembraneState:
+        return self.cell.init_state()
+
+    def voltage(self, y: MembraneState) -> Float[Array, "..."]:
+        return y.V
+
+
+class IdealClamp(AbstractClamp):
     """A membrane held at the command voltage without any delay: V = V_command.
 
     dx/dt = alpha_x(V_command) (1 - x) - beta_x(V_command) x        [1/ms]
@@ -30,15 +48,6 @@ class IdealClamp(AbstractConductanceModel):
     input_unit: ClassVar[str] = "mV"
     spike_threshold: float = eqx.field(static=True, default=float("inf"))
 
-    def __check_init__(self):
-        _check_membrane(self.cell)
-
-    def init_state(self) -> MembraneState:
-        return self.cell.init_state()
-
-    def voltage(self, y: MembraneState) -> Float[Array, "..."]:
-        return y.V
-
     def linearised(self, y: MembraneState, i_app: Float[Array, "*c"]) -> tuple[MembraneState, MembraneState]:
         command = jnp.broadcast_to(i_app, y.V.shape)
         dy, A = self.cell.linearised(y._replace(V=command), jnp.zeros_like(y.V))
@@ -46,7 +55,7 @@ class IdealClamp(AbstractConductanceModel):
         return dy._replace(V=still), A._replace(V=still)
 
 
-class VoltageClamp(AbstractConductanceModel):
+class VoltageClamp(AbstractClamp):
     """A membrane clamped through a series resistance, with the capacitive transient that this makes.
 
     C_m dV/dt = (V_command - V) / R_s - sum_c i_c(V, gates)        [uA/cm^2]
@@ -67,21 +76,12 @@ class VoltageClamp(AbstractConductanceModel):
     input_unit: ClassVar[str] = "mV"
     spike_threshold: float = eqx.field(static=True, default=float("inf"))
 
-    def __check_init__(self):
-        _check_membrane(self.cell)
-
-    def init_state(self) -> MembraneState:
-        return self.cell.init_state()
-
-    def voltage(self, y: MembraneState) -> Float[Array, "..."]:
-        return y.V
-
     def linearised(self, y: MembraneState, i_app: Float[Array, "*c"]) -> tuple[MembraneState, MembraneState]:
         dy, A = self.cell.linearised(y, (i_app - y.V) / self.R_s)
         return dy, A._replace(V=A.V - 1 / (self.R_s * self.cell.C_m))
 
 
-class DynamicClamp(AbstractConductanceModel):
+class DynamicClamp(AbstractClamp):
     """A membrane into which a conductance is injected: i = g(t) (E_rev - V).
 
     C_m dV/dt = g (E_rev - V) - sum_c i_c(V, gates)        [uA/cm^2]
@@ -100,20 +100,6 @@ class DynamicClamp(AbstractConductanceModel):
     input_unit: ClassVar[str] = "mS/cm^2"
     spike_threshold: float = eqx.field(static=True, default=0.0)
 
-    def __check_init__(self):
-        _check_membrane(self.cell)
-
-    def init_state(self) -> MembraneState:
-        return self.cell.init_state()
-
-    def voltage(self, y: MembraneState) -> Float[Array, "..."]:
-        return y.V
-
     def linearised(self, y: MembraneState, i_app: Float[Array, "*c"]) -> tuple[MembraneState, MembraneState]:
         dy, A = self.cell.linearised(y, i_app * (self.E_rev - y.V))
         return dy, A._replace(V=A.V - i_app / self.cell.C_m)
-
-
-def _check_membrane(cell: AbstractMembrane) -> None:
-    if not isinstance(cell, AbstractMembrane):
-        raise TypeError(f"Argument `cell` must be a membrane, but is a {type(cell).__name__}; use HodgkinHuxley().")

@@ -5,8 +5,7 @@ from jaxtyping import Array
 
 from jaxneuro.channels import AbstractChannel, HHPotassium, HHSodium, Leak
 from jaxneuro.ions import AbstractIonPool
-from jaxneuro.models._membrane import AbstractMembrane
-from jaxneuro.params import param
+from jaxneuro.models._membrane import AbstractMembrane, capacitance, start_voltage, temperature
 
 __all__ = ["HodgkinHuxley"]
 
@@ -33,8 +32,8 @@ class HodgkinHuxley(AbstractMembrane):
     channels: dict[str, AbstractChannel] = eqx.field(
         default_factory=lambda: {"na": HHSodium(), "k": HHPotassium(), "leak": Leak()}
     )
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-65.0, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(None, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage()
+    celsius: Array | None = temperature()
     pools: dict[str, AbstractIonPool] = eqx.field(default_factory=dict)
     spike_threshold: float = eqx.field(static=True, default=0.0)

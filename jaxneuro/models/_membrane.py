@@ -13,7 +13,14 @@ from jaxneuro.ions import AbstractIonPool
 from jaxneuro.models._base import AbstractConductanceModel
 from jaxneuro.params import param
 
-__all__ = ["AbstractMembrane", "Membrane", "MembraneState"]
+__all__ = [
+    "AbstractMembrane",
+    "Membrane",
+    "MembraneState",
+    "capacitance",
+    "start_voltage",
+    "temperature",
+]
 
 Ions = dict[str, Float[Array, "*c"]]
 
@@ -25,6 +32,21 @@ class MembraneState(NamedTuple):
     V: Float[Array, "*c"]
     gates: dict[str, dict[str, Float[Array, "*c"]]]
     ions: dict[str, dict[str, Float[Array, "*c"]]] = {}  # noqa: RUF012, never changed
+
+
+def capacitance(default: float = 1.0) -> Any:
+    """Field of a membrane: its specific capacitance [uF/cm^2]."""
+    return param(default, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
+
+
+def start_voltage(default: float = -65.0) -> Any:
+    """Field of a membrane: the voltage at the start [mV]."""
+    return param(default, unit="mV", doc="Voltage at the start.")
+
+
+def temperature(default: float | None = None) -> Any:
+    """Field of a membrane: its temperature [degC]."""
+    return param(default, unit="degC", bounds=(-273.15, None), doc="Temperature.")
 
 
 class AbstractMembrane(AbstractConductanceModel):
@@ -174,8 +196,8 @@ class Membrane(AbstractMembrane):
     """
 
     channels: dict[str, AbstractChannel]
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-65.0, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(None, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage()
+    celsius: Array | None = temperature()
     pools: dict[str, AbstractIonPool] = eqx.field(default_factory=dict)
     spike_threshold: float = eqx.field(static=True, default=0.0)

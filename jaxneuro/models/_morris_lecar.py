@@ -5,8 +5,7 @@ from jaxtyping import Array
 
 from jaxneuro.channels import AbstractChannel, Leak, MorrisLecarCalcium, MorrisLecarPotassium
 from jaxneuro.ions import AbstractIonPool
-from jaxneuro.models._membrane import AbstractMembrane
-from jaxneuro.params import param
+from jaxneuro.models._membrane import AbstractMembrane, capacitance, start_voltage, temperature
 
 __all__ = ["MorrisLecar"]
 
@@ -33,8 +32,8 @@ class MorrisLecar(AbstractMembrane):
             "leak": Leak(g_max=2.0, E_rev=-60.0),
         }
     )
-    C_m: Array = param(20.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-60.855382, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(None, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance(20.0)
+    V_init: Array = start_voltage(-60.855382)
+    celsius: Array | None = temperature()
     pools: dict[str, AbstractIonPool] = eqx.field(default_factory=dict)
     spike_threshold: float = eqx.field(static=True, default=0.0)

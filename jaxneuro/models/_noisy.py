@@ -1,5 +1,6 @@
 """Membranes with a finite number of channels."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels import (
+    AbstractChannel,
     AbstractChannelNoise,
     AbstractKineticChannel,
     GatingScheme,
@@ -16,7 +18,7 @@ from jaxneuro.channels import (
     SubunitNoise,
 )
 from jaxneuro.models._base import AbstractNoisyModel
-from jaxneuro.models._membrane import AbstractMembrane, Membrane, MembraneState
+from jaxneuro.models._membrane import AbstractMembrane, MembraneState
 from jaxneuro.params import guess, param
 
 __all__ = ["AbstractNoisyMembrane", "NoisyMembrane", "with_channel_noise"]
@@ -141,7 +143,7 @@ def with_channel_noise(
         noise = {name: SubunitNoise(d * area) for name, d in density.items()}
         return NoisyMembrane(cell, noise, seed=seed)
     schemes = {name: _scheme(cell.channels[name]) for name in density}
-    cell = Membrane(cell.channels | schemes, cell.C_m, cell.V_init, cell.celsius, cell.pools, cell.spike_threshold)
+    cell = dataclasses.replace(cell, channels=cell.channels | schemes)
     return NoisyMembrane(cell, {name: StateNoise(d * area) for name, d in density.items()}, seed=seed)
 
 
@@ -155,5 +157,5 @@ def _checked_density(density: Mapping[str, float] | None) -> dict[str, float]:
     return dict(density)
 
 
-def _scheme(channel: object) -> object:
+def _scheme(channel: AbstractChannel) -> AbstractChannel:
     return GatingScheme(channel) if isinstance(channel, AbstractKineticChannel) else channel

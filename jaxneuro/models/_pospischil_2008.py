@@ -13,8 +13,7 @@ from jaxneuro.channels import (
     TTypeCalcium,
 )
 from jaxneuro.ions import AbstractIonPool, CalciumPool
-from jaxneuro.models._membrane import AbstractMembrane
-from jaxneuro.params import param
+from jaxneuro.models._membrane import AbstractMembrane, capacitance, start_voltage, temperature
 
 __all__ = ["FastSpiking", "IntrinsicallyBursting", "LowThresholdSpiking", "RegularSpiking"]
 
@@ -41,9 +40,9 @@ class RegularSpiking(AbstractMembrane):
             "leak": Leak(g_max=0.1, E_rev=-70.0),
         }
     )
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-70.0, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(36.0, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage(-70.0)
+    celsius: Array | None = temperature(36.0)
     pools: dict[str, AbstractIonPool] = eqx.field(default_factory=dict)
     spike_threshold: float = eqx.field(static=True, default=0.0)
 
@@ -69,9 +68,9 @@ class FastSpiking(AbstractMembrane):
             "leak": Leak(g_max=0.15, E_rev=-70.0),
         }
     )
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-70.0, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(36.0, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage(-70.0)
+    celsius: Array | None = temperature(36.0)
     pools: dict[str, AbstractIonPool] = eqx.field(default_factory=dict)
     spike_threshold: float = eqx.field(static=True, default=0.0)
 
@@ -100,9 +99,9 @@ class IntrinsicallyBursting(AbstractMembrane):
             "leak": Leak(g_max=0.01, E_rev=-85.0),
         }
     )
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-84.0, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(36.0, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage(-84.0)
+    celsius: Array | None = temperature(36.0)
     pools: dict[str, AbstractIonPool] = eqx.field(default_factory=lambda: {"ca": CalciumPool(depth=1.0)})
     spike_threshold: float = eqx.field(static=True, default=0.0)
 
@@ -131,9 +130,9 @@ class LowThresholdSpiking(AbstractMembrane):
             "leak": Leak(g_max=0.01, E_rev=-85.0),
         }
     )
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-84.0, unit="mV", doc="Voltage at the start.")
-    celsius: Array | None = param(36.0, unit="degC", bounds=(-273.15, None), doc="Temperature.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage(-84.0)
+    celsius: Array | None = temperature(36.0)
     pools: dict[str, AbstractIonPool] = eqx.field(
         default_factory=lambda: {"ca": CalciumPool(depth=1.0, has_nernst=True)}
     )

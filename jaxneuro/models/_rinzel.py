@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.channels import AbstractChannel, HHPotassium, HHSodium, Leak
 from jaxneuro.models._base import AbstractConductanceModel
-from jaxneuro.models._membrane import MembraneState
+from jaxneuro.models._membrane import MembraneState, capacitance, start_voltage
 from jaxneuro.params import param
 
 __all__ = ["RinzelHodgkinHuxley"]
@@ -38,8 +38,8 @@ class RinzelHodgkinHuxley(AbstractConductanceModel):
     leak: Leak = eqx.field(default_factory=Leak)
     h_0: Array = param(0.8, unit="1", doc="h where n is 0.")
     h_1: Array = param(1.0, unit="1", doc="How much h falls as n rises.")
-    C_m: Array = param(1.0, unit="uF/cm^2", bounds=(0, None), is_open=True, doc="Specific membrane capacitance.")
-    V_init: Array = param(-65.0, unit="mV", doc="Voltage at the start.")
+    C_m: Array = capacitance()
+    V_init: Array = start_voltage()
     input_unit: ClassVar[str] = "uA/cm^2"
     spike_threshold: float = eqx.field(static=True, default=0.0)
 
