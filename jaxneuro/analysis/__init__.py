@@ -42,6 +42,17 @@ from jaxneuro.analysis.recordings import (
 )
 from jaxneuro.analysis.reliability import Reliability, reliability
 from jaxneuro.analysis.repetitive import FIHysteresis, Onset, fi_hysteresis, onset
+from jaxneuro.analysis.spike_trains import (
+    ISIStatistics,
+    coincidence_factor,
+    fano_factor,
+    isi,
+    isi_statistics,
+    md_star,
+    normalised_coincidence,
+    van_rossum_distance,
+    victor_purpura_distance,
+)
 
 __all__ = [
     "Reliability",
@@ -63,6 +74,7 @@ __all__ = [
     "CurrentStep",
     "FIHysteresis",
     "FITable",
+    "ISIStatistics",
     "Onset",
     "Passive",
     "Rebound",
@@ -73,13 +85,19 @@ __all__ = [
     "Threshold",
     "accommodation",
     "all_or_none",
+    "coincidence_factor",
+    "fano_factor",
     "fi_hysteresis",
     "fi_table",
     "find_spikes",
     "find_steps",
     "fit_lapicque",
     "fit_weiss",
+    "isi",
+    "isi_statistics",
     "main_step",
+    "md_star",
+    "normalised_coincidence",
     "onset",
     "passive_properties",
     "rebound",
@@ -87,4 +105,6 @@ __all__ = [
     "refractory_period",
     "strength_duration",
     "threshold",
+    "van_rossum_distance",
+    "victor_purpura_distance",
 ]

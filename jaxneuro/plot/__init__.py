@@ -1,4 +1,4 @@
-"""Figures of simulations, f-I curves, phase planes and classical experiments; imports matplotlib."""
+"""Figures of simulations, f-I curves, spike trains, phase planes and classical experiments; imports matplotlib."""
 
 from jaxneuro.plot._channels import plot_action_potential as plot_action_potential
 from jaxneuro.plot._channels import plot_gates as plot_gates
@@ -17,6 +17,8 @@ from jaxneuro.plot._phase_plane import plot_phase_plane as plot_phase_plane
 from jaxneuro.plot._recording import plot_recording as plot_recording
 from jaxneuro.plot._reliability import plot_reliability as plot_reliability
 from jaxneuro.plot._solution import plot_solution as plot_solution
+from jaxneuro.plot._spike_trains import plot_isi as plot_isi
+from jaxneuro.plot._spike_trains import plot_raster as plot_raster
 
 __all__ = [
     "plot_reliability",
@@ -28,7 +30,9 @@ __all__ = [
     "plot_fi_hysteresis",
     "plot_fit",
     "plot_gates",
+    "plot_isi",
     "plot_phase_plane",
+    "plot_raster",
     "plot_rebound",
     "plot_recording",
     "plot_refractory",

@@ -64,7 +64,7 @@ def plot_solution(solution: Solution, axes: Any = None) -> np.ndarray:
         else:
             _draw_runs(panels["voltage"], runs, colors, math.prod(batch))
         if "raster" in panels:
-            _draw_raster(panels["raster"], np.asarray(runs[0].spikes), colors)
+            draw_raster(panels["raster"], np.asarray(runs[0].spikes), colors)
         if "stimulus" in panels:
             _draw_stimulus(panels["stimulus"], runs, colors)
         *upper, last = panels.values()
@@ -204,7 +204,7 @@ def _round_number(largest: float) -> float:
     return max(m * power for m in (1, 2, 5) if m * power <= largest)
 
 
-def _draw_raster(ax: Axes, spikes: np.ndarray, colors: list[str]) -> None:
+def draw_raster(ax: Axes, spikes: np.ndarray, colors: list[str]) -> None:
     """One row per cell, the first at the top, one mark per spike."""
     is_spike = np.isfinite(spikes)
     cells, _ = np.nonzero(is_spike)
