@@ -118,7 +118,7 @@ def _simulate(
     result = trajectory.result
     if not needs_all_spikes:  # the user asked for the first few only
         result = RESULTS.where(result == RESULTS.max_spikes_reached, RESULTS.successful, result)
-    return Solution(ts, trajectory.ys, trajectory.spikes, result, trajectory.stats, model, stimulus)
+    return Solution(ts, trajectory.ys, *trajectory.spikes, trajectory.counts, result, trajectory.stats, model, stimulus)
 
 
 def _as_time(name: str, value: Any) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import is_concrete
@@ -20,12 +20,16 @@ class Solution(eqx.Module):
 
     `ts`: saving times [ms], shape (n_time,). `ys`: the model's state, each leaf (n_time, ...). `result`: how it ended,
     a member of RESULTS. `stats`: number of steps; outside jit and vmap also `compile_seconds` and `run_seconds` [s].
-    Under jax.vmap every array has a leading batch axis.
+    `spike_steps`, `spike_offsets`: the same spikes as t0 + step * dt + offset, for float32 runs so long that a time has
+    too few digits. Under jax.vmap every array has a leading batch axis.
     """
 
     ts: Float[Array, "*batch n_time"]
     ys: Any
     spike_times: Float[Array, "*batch n"]
+    spike_steps: Int[Array, "*batch n"]
+    spike_offsets: Float[Array, "*batch n"]
+    counts: Float[Array, "*batch n_time"] | None
     result: RESULTS
     stats: dict[str, Any]
     model: AbstractModel
@@ -47,6 +51,17 @@ class Solution(eqx.Module):
         if times.ndim == 1 and is_concrete(times):
             return times[: int(np.isfinite(times).sum())]
         return times
+
+    @property
+    def spike_train(self) -> Float[Array, "*batch n_time"]:
+        """Number of spikes at each of `ts` since the one before [1], differentiable by a surrogate where the solver has
+        one: what a layer of neurons hands on. Needs a run of FixedStep with `surrogate`."""
+        if self.counts is None:
+            raise ValueError(
+                "Argument `solver` must have a surrogate for a spike train, but has none; use "
+                "FixedStep(dt, surrogate=SuperSpike())."
+            )
+        return self.counts
 
     @property
     def i_app(self) -> Float[Array, "*batch n_time"]:

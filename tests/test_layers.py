@@ -23,6 +23,7 @@ FLOORS = (
         "params",
         "recording",
         "results",
+        "surrogates",
         "units",
     },
     {"channels", "ions", "stimuli", "synapses"},

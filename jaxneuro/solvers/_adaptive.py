@@ -13,7 +13,7 @@ from jaxneuro.models import AbstractModel, AbstractSpikingModel
 from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._adaptive_loop import Tolerances, adaptive_steps
-from jaxneuro.solvers._base import AbstractSolver, Trajectory, refuse_noise
+from jaxneuro.solvers._base import AbstractSolver, Spikes, Trajectory, refuse_noise
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._grid import InputWithin, TimeGrid
 from jaxneuro.solvers._one_step import ModelTerm, one_step, prepared
@@ -216,7 +216,7 @@ def _advanced(
 ) -> Any:
     """State at `t` from that at `left`, in a step that the run took from left to right."""
     method = Tsit5() if solver.solver is None else prepared(solver.solver)
-    return one_step(method, model, y, InputWithin(stimulus, left, right), t)
+    return one_step(method, model, y, InputWithin(stimulus, left, right), t - left)
 
 
 def _trajectory(
@@ -229,7 +229,7 @@ def _trajectory(
     n_spikes: int,
     result: RESULTS,
     n_steps: Array,
-) -> tuple[Any, Float[Array, " n_spikes"], RESULTS]:
+) -> tuple[Any, Spikes, RESULTS]:
     """States at the saving times, each by a shorter step than the one taken there, and the spikes."""
     left, right = edges[:-1], edges[1:]
     ts = jnp.asarray(grid.save_ts, edges.dtype)
@@ -241,7 +241,9 @@ def _trajectory(
     is_reached = ts <= jax.lax.stop_gradient(edges[-1])
     saved = jax.tree.map(lambda rows: jnp.where(is_reached.reshape(-1, *(1,) * (rows.ndim - 1)), rows, jnp.nan), saved)
 
-    spikes, result = first_spikes(_spans(model, stimulus, edges, ys, grid).spike_time, n_spikes, result)
+    spikes, result = first_spikes(left, _spans(model, stimulus, edges, ys, grid).offset, n_spikes, result)
+    # there is no grid to count steps on: all spikes are in step 0, which begins at t0
+    spikes = spikes._replace(steps=jnp.minimum(spikes.steps, 0), offsets=spikes.times - grid.t0)
     return saved, spikes, result
 
 
@@ -251,10 +253,11 @@ def _spans(
     """All steps of a recorded run, each field (n_step, ...)."""
 
     def span(left: Array, right: Array, before: Any, after: Any) -> Span:
-        has_crossed, time = crossing_time(model, InputWithin(stimulus, left, right), before, after)
+        within = InputWithin(stimulus, left, right)
+        has_crossed, offset = crossing_time(model, within, right - left, before, after)
         is_step = right > left  # beyond the last attempt nothing is recorded
         row = jnp.asarray(grid.save_ts.size)
-        return Span(left, right, before, after, has_crossed & is_step, jnp.where(is_step, time, jnp.inf), row)
+        return Span(left, right, before, after, has_crossed & is_step, jnp.where(is_step, offset, jnp.inf), row)
 
     before, after = (jax.tree.map(lambda rows, k=k: rows[k], ys) for k in (slice(None, -1), slice(1, None)))
     return jax.vmap(span)(edges[:-1], edges[1:], before, after)

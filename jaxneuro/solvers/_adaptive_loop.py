@@ -146,8 +146,8 @@ def _attempt(
 def _spike(
     model: AbstractModel, within: InputWithin, ys: tuple[Any, Any], slopes: tuple[Any, Any], is_good: Array
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
-    has_crossed, time = crossing_time(model, within, *ys, slopes)
-    return has_crossed & is_good, jnp.where(is_good, time, jnp.inf)
+    has_crossed, offset = crossing_time(model, within, within.right - within.left, *ys, slopes)
+    return has_crossed & is_good, jnp.where(is_good, offset, jnp.inf)
 
 
 def _first_step(y: Any, k: Any, tolerances: Tolerances) -> Float[Array, ""]:

@@ -4,7 +4,7 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxneuro.models import AbstractModel, AbstractNoisyModel
 from jaxneuro.results import RESULTS
@@ -12,16 +12,29 @@ from jaxneuro.solvers._grid import TimeGrid
 from jaxneuro.solvers._program import Reducer
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["AbstractSolver", "Trajectory", "refuse_noise"]
+__all__ = ["AbstractSolver", "Spikes", "Trajectory", "refuse_noise"]
+
+
+class Spikes(NamedTuple):
+    """The first spikes of each neuron, in order. Where there are fewer, `times` and `offsets` are inf, `steps` -1.
+
+    A time is t0 + steps * dt + offsets; without a fixed grid steps are 0.
+    """
+
+    times: Float[Array, "*n_cell max_spikes"]
+    steps: Int[Array, "*n_cell max_spikes"]
+    offsets: Float[Array, "*n_cell max_spikes"]
 
 
 class Trajectory(NamedTuple):
-    """What a solver returns: states at the saving times, spike times [ms] padded with inf, outcome, statistics."""
+    """What a solver returns: states at the saving times, spikes, outcome, statistics; with a surrogate also the number
+    of spikes since the saving time before."""
 
     ys: Any
-    spikes: Float[Array, "*n_cell max_spikes"]
+    spikes: Spikes
     result: RESULTS
     stats: dict[str, Any]
+    counts: Float[Array, "n_save *n_cell"] | None = None
 
 
 class AbstractSolver(eqx.Module):

@@ -16,33 +16,39 @@ _ITERATIONS = 5
 
 
 def crossing_time(
-    model: AbstractModel, within: InputWithin, before: Any, after: Any, slopes: tuple[Any, Any] | None = None
+    model: AbstractModel,
+    within: InputWithin,
+    h: Float[Array, ""],
+    before: Any,
+    after: Any,
+    slopes: tuple[Any, Any] | None = None,
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
-    """Whether the voltage crosses `model.spike_threshold` upwards in a step, and when [ms]; inf if it does not.
+    """Whether the voltage crosses `model.spike_threshold` upwards in a step of length h, and how long after its start
+    [ms]; inf if it does not.
 
     Inside the step the voltage is the cubic Hermite polynomial through both values and slopes. Differentiable.
     `slopes`: dy/dt at both ends, where they are known.
     """
     low, high = (model.voltage(y) - model.spike_threshold for y in (before, after))
     has_crossed = (low < 0) & (high >= 0)
-    h = within.right - within.left
-    ends = ((within.left, before), (within.right, after))
+    start = within.left - within.origin
+    ends = ((start, before), (start + h, after))
     slopes = slopes or tuple(model.vector_field(t, y, within) for t, y in ends)
     # where nothing crosses, a line through -1 and 1 keeps values and derivatives finite
     values = (jnp.where(has_crossed, x, default) for x, default in ((low, -1.0), (high, 1.0)))
     rises = (jnp.where(has_crossed, h * model.voltage(slope), 2.0) for slope in slopes)
     u = _cubic_root(*values, *rises)
-    return has_crossed, jnp.where(has_crossed, within.left + u * h, jnp.inf)
+    return has_crossed, jnp.where(has_crossed, u * h, jnp.inf)
 
 
 def linear_crossing(
-    model: AbstractModel, left: Array, right: Array, before: Any, after: Any
+    model: AbstractModel, h: Float[Array, ""], before: Any, after: Any
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
     """The same where the voltage has no slope, being driven by noise: on the line through both ends."""
     low, high = (model.voltage(y) - model.spike_threshold for y in (before, after))
     has_crossed = (low < 0) & (high >= 0)
     rise = jnp.where(has_crossed, high - low, 1.0)
-    return has_crossed, jnp.where(has_crossed, left - low / rise * (right - left), jnp.inf)
+    return has_crossed, jnp.where(has_crossed, -low / rise * h, jnp.inf)
 
 
 def _cubic_root(v0: Array, v1: Array, d0: Array, d1: Array) -> Array:

@@ -13,7 +13,7 @@ from jaxneuro.numerics import linear_update
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._crossings import linear_crossing
 from jaxneuro.solvers._fixed_step import check_dt
-from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
+from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
 from jaxneuro.solvers._run import AbstractFixedSolver
 from jaxneuro.stimuli import AbstractStimulus
@@ -95,13 +95,12 @@ class _DiscreteProgram(AbstractProgram):
         return _Counted(self.y0._replace(gates=gates))
 
     def step(self, carry: _Counted, edge: Edge) -> tuple[_Counted, Span]:
-        h = edge.right - edge.left
-        within = InputWithin(self.stimulus, edge.left, edge.right)
-        y = self._half_voltage(carry.y, within(edge.left + 0.25 * h), h)
-        y = self._drawn(y, within(edge.left + 0.5 * h), h, self._key(self.first + edge.index, edge.is_regular))
-        y = self._half_voltage(y, within(edge.left + 0.75 * h), h)
-        has_spiked, time = linear_crossing(self.model, edge.left, edge.right, carry.y, y)
-        return _Counted(y), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+        h, within = edge.length, edge.input(self.stimulus)
+        y = self._half_voltage(carry.y, within(0.25 * h), h)
+        y = self._drawn(y, within(0.5 * h), h, self._key(self.first + edge.index, edge.is_regular))
+        y = self._half_voltage(y, within(0.75 * h), h)
+        has_spiked, offset = linear_crossing(self.model, h, carry.y, y)
+        return _Counted(y), Span(edge.left, edge.right, carry.y, y, has_spiked, offset, edge.row)
 
     def outcome(self, carry: _Counted) -> RESULTS:
         return first_failure((~is_finite(carry.y), RESULTS.nonfinite))

@@ -13,7 +13,7 @@ from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._brownian import BrownianPath
 from jaxneuro.solvers._crossings import linear_crossing
 from jaxneuro.solvers._fixed_step import check_dt, check_memory
-from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
+from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._one_step import ModelTerm
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
 from jaxneuro.solvers._run import AbstractFixedSolver
@@ -107,11 +107,11 @@ class _NoisyProgram(AbstractProgram):
         return _Noisy(self.y0)
 
     def step(self, carry: _Noisy, edge: Edge) -> tuple[_Noisy, Span]:
-        within = InputWithin(self.stimulus, edge.left, edge.right)
+        within = edge.input(self.stimulus)
         terms = diffrax.MultiTerm(ModelTerm(self.model), NoiseTerm(self.model, self._increment(edge)))
-        y = diffrax.Euler().step(terms, edge.left, edge.right, carry.y, within, None, made_jump=False)[0]
-        has_spiked, time = linear_crossing(self.model, edge.left, edge.right, carry.y, y)
-        return _Noisy(y), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+        y = diffrax.Euler().step(terms, 0.0 * edge.length, edge.length, carry.y, within, None, made_jump=False)[0]
+        has_spiked, offset = linear_crossing(self.model, edge.length, carry.y, y)
+        return _Noisy(y), Span(edge.left, edge.right, carry.y, y, has_spiked, offset, edge.row)
 
     def _increment(self, edge: Edge) -> Float[Array, " n_motions"]:
         """W(right) - W(left) of a step, which a jump of the stimulus may have cut short."""

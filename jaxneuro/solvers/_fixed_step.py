@@ -14,11 +14,13 @@ from jaxneuro.solvers._base import refuse_noise
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._exponential import ExponentialEuler, ExponentialStrang, require_conductance_model
 from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
+from jaxneuro.solvers._grid_spikes import GridSpikes
 from jaxneuro.solvers._one_step import one_step, prepared
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
 from jaxneuro.solvers._run import AbstractFixedSolver
 from jaxneuro.solvers._runge_kutta import RK4, AbstractRungeKutta
 from jaxneuro.stimuli import AbstractStimulus
+from jaxneuro.surrogates import AbstractSurrogate
 
 __all__ = ["FixedStep"]
 
@@ -41,12 +43,17 @@ class FixedStep(AbstractFixedSolver):
     The grid is split where the stimulus jumps, so an onset between two grid points is neither late nor without a
     derivative. Reverse mode stores the state of every step and computes the inside of it anew (3 to 4 times the cost of
     the run); where these states would not fit into `memory`, of every block of steps (5 times). Forward mode works
-    too. An explicit method whose step comes near its limit of stability is reported in `result`. Models that reset do
-    so on the grid: use ExactSpikes for exact spike times.
+    too. An explicit method whose step comes near its limit of stability is reported in `result`.
 
-    **Arguments:** `dt`, step [ms]; `solver`, any one-step diffrax solver; None for ExponentialStrang() on conductance
-    models and RK4() on others; `memory` [GiB], the most that the stored states may take, of the lanes that run together
-    (256 per core, 128 in float64); None for an eighth of the machine's.
+    Models that reset do so on the grid, at the end of the step in which they reach threshold, and stay refractory for a
+    whole number of steps, the nearest to t_ref: use ExactSpikes for exact spike times. Their spikes have no derivative
+    but that of `surrogate`, which is in `Solution.spike_train`.
+
+    **Arguments:** `dt`, step [ms]; `solver`, any one-step diffrax solver; None for the own flow of models that reset,
+    ExponentialStrang() on conductance models and RK4() on others; `memory` [GiB], the most that the stored states may
+    take, of the lanes that run together (256 per core, 128 in float64); None for an eighth of the machine's;
+    `surrogate`, the derivative of a spike in the distance to threshold, e.g. SuperSpike(); `attach_reset`, whether the
+    reset has it too, which can make training harder (Zenke & Vogels 2021, doi:10.1162/neco_a_01367).
 
     >>> FixedStep(0.025, solver=ExponentialStrang())
     """
@@ -54,10 +61,17 @@ class FixedStep(AbstractFixedSolver):
     dt: float = eqx.field(static=True)
     solver: diffrax.AbstractSolver | None = None
     memory: float | None = eqx.field(static=True, default=None)
+    surrogate: AbstractSurrogate | None = None
+    attach_reset: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_dt(self.dt)
         check_memory(self.memory)
+        if self.surrogate is not None and not isinstance(self.surrogate, AbstractSurrogate):
+            raise TypeError(
+                f"Argument `surrogate` must be a surrogate, but is {self.surrogate!r}; use e.g. SuperSpike() or "
+                'find_surrogate("superspike").'
+            )
         if self.solver is not None and not isinstance(self.solver, diffrax.AbstractSolver):
             raise TypeError(
                 f"Argument `solver` must be a diffrax solver, but is {self.solver!r}; use e.g. ExponentialStrang()."
@@ -77,16 +91,21 @@ class FixedStep(AbstractFixedSolver):
                 f"Argument `solver` must keep the spikes on their way, but is FixedStep for {type(model).__name__}; "
                 f"use ExactSpikes(dt={self.dt:g})."
             )
+        if self.surrogate is not None and not isinstance(model, AbstractSpikingModel):
+            raise ValueError(
+                f"Argument `surrogate` must be None for a model without a reset, but is {self.surrogate} for "
+                f"{type(model).__name__}; its derivatives are exact without."
+            )
         if isinstance(self.solver, ExponentialEuler | ExponentialStrang):
             require_conductance_model(model)
 
     def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
         """One step of the one-step method per grid interval."""
-        solver = prepared(self.solver or _default_solver(model))
         split = split_grid(grid, self.dt, stimulus)
         if isinstance(model, AbstractSpikingModel):
-            return _ResettingProgram(model, stimulus, y0, split, solver)
-        return _SmoothProgram(model, stimulus, y0, split, solver)
+            solver = None if self.solver is None else prepared(self.solver)
+            return GridSpikes(model, stimulus, y0, split, solver, self.surrogate, self.attach_reset)
+        return _SmoothProgram(model, stimulus, y0, split, prepared(self.solver or _default_solver(model)))
 
 
 class _Smooth(NamedTuple):
@@ -108,63 +127,28 @@ class _SmoothProgram(AbstractProgram):
         return _Smooth(self.y0, jnp.zeros((), jnp.result_type(float)))
 
     def step(self, carry: _Smooth, edge: Edge) -> tuple[_Smooth, Span]:
-        within = InputWithin(self.stimulus, edge.left, edge.right)
+        within = edge.input(self.stimulus)
         # computed once, not once for every use of it
-        y = jax.lax.optimization_barrier(one_step(self.solver, self.model, carry.y, within, edge.right))
-        has_spiked, time = crossing_time(self.model, within, carry.y, y)
+        y = jax.lax.optimization_barrier(one_step(self.solver, self.model, carry.y, within, edge.length))
+        has_spiked, offset = crossing_time(self.model, within, edge.length, carry.y, y)
         stiffness = carry.stiffness
         if isinstance(self.solver, AbstractRungeKutta):
             stiffness = jnp.maximum(stiffness, _stiffness(self.model, carry.y, within, edge))
-        return _Smooth(y, stiffness), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
+        return _Smooth(y, stiffness), Span(edge.left, edge.right, carry.y, y, has_spiked, offset, edge.row)
 
     def outcome(self, carry: _Smooth) -> RESULTS:
         limit = 0.9 * self.solver.stability if isinstance(self.solver, AbstractRungeKutta) else jnp.inf
         return first_failure((~is_finite(carry.y), RESULTS.nonfinite), (carry.stiffness > limit, RESULTS.unstable_step))
 
 
-class _Resetting(NamedTuple):
-    y: Any
-    refractory: Float[Array, ""]
-    """What is left of it [ms]."""
-
-
-class _ResettingProgram(AbstractProgram):
-    """A model that resets, on the grid: the threshold is tested at the end of each step, and V held for t_ref."""
-
-    model: AbstractSpikingModel
-    stimulus: AbstractStimulus
-    y0: Any
-    split: SplitGrid
-    solver: diffrax.AbstractSolver
-
-    def init(self) -> _Resetting:
-        return _Resetting(self.y0, jnp.zeros_like(self.model.gap(self.y0)))
-
-    def step(self, carry: _Resetting, edge: Edge) -> tuple[_Resetting, Span]:
-        model, h = self.model, edge.right - edge.left
-        within = InputWithin(self.stimulus, edge.left, edge.right)
-        y = one_step(self.solver, model, carry.y, within, edge.right)
-        is_held = carry.refractory > 0
-        y = y._replace(V=jnp.where(is_held, carry.y.V, y.V))
-        gap = model.gap(y)
-        has_spiked = (gap >= 0) & (model.gap(carry.y) < 0)
-        time = jnp.where(has_spiked, edge.right, jnp.inf)
-        y = model.reset(y, has_spiked.astype(gap.dtype))
-        refractory = jnp.where(has_spiked, model.t_ref, jnp.maximum(carry.refractory - h, 0.0))
-        return _Resetting(y, refractory), Span(edge.left, edge.right, carry.y, y, has_spiked, time, edge.row)
-
-    def outcome(self, carry: _Resetting) -> RESULTS:
-        return first_failure((~is_finite(carry.y), RESULTS.nonfinite))
-
-
 def _stiffness(model: AbstractModel, y: Any, within: InputWithin, edge: Edge) -> Float[Array, ""]:
     """|dV'/dV| h at the start of a step: the total conductance over C_m of a membrane."""
 
     def dV(V: Array) -> Array:
-        return model.voltage(model.vector_field(edge.left, y._replace(V=V), within))
+        return model.voltage(model.vector_field(jnp.zeros_like(edge.length), y._replace(V=V), within))
 
     rate = jax.jvp(dV, (y.V,), (jnp.ones_like(y.V),))[1]
-    return jax.lax.stop_gradient(jnp.abs(rate) * (edge.right - edge.left))
+    return jax.lax.stop_gradient(jnp.abs(rate) * edge.length)
 
 
 def _takes_one_term(solver: diffrax.AbstractSolver) -> bool:

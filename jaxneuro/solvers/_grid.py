@@ -60,6 +60,10 @@ class SplitGrid(NamedTuple):
 
     edges: Float[Array, " n_edge"]
     """Step k runs from edges[k] to edges[k + 1] [ms]."""
+    lengths: Float[Array, " n_step"]
+    """Length of each step [ms]: that of `dt` in float64, not the difference of two rounded edges."""
+    starts: Float[Array, " n_edge"]
+    """Time of each edge after the last regular point [ms]."""
     regular_index: Int[Array, " n_edge"]
     """Index on the regular grid of the last regular point at or before each edge."""
     is_regular: Array
@@ -73,6 +77,7 @@ class SplitGrid(NamedTuple):
 def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGrid:
     """Grid of step `dt` [ms] over `grid`, split at the stimulus' jumps; differentiable in the jump times."""
     regular = jnp.asarray(grid.steps(dt), jnp.result_type(float))
+    cells = jnp.asarray(np.append(np.diff(grid.steps(dt)), 0.0), regular.dtype)
     saved = grid.save_indices(dt)
     rows = np.full(regular.size, saved.size)
     rows[saved] = np.arange(saved.size)
@@ -87,9 +92,11 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     is_regular = ~jnp.any(is_at, axis=0)
     regular_index = k - jnp.sum(place[:, None] <= k[None, :], axis=0)
     edges = jnp.where(is_regular, regular[regular_index], jnp.sum(jnp.where(is_at, jumps[:, None], 0.0), axis=0))
+    starts = jnp.where(is_regular, 0.0, edges - regular[regular_index])
+    lengths = jnp.where(is_regular[1:], cells[regular_index[:-1]], starts[1:]) - starts[:-1]
     save_indices = jnp.asarray(saved) + jnp.sum(jumps[:, None] < regular[saved][None, :], axis=0)
     save_rows = jnp.where(is_regular, jnp.asarray(rows)[regular_index], saved.size)
-    return SplitGrid(edges, regular_index, is_regular, save_indices, save_rows)
+    return SplitGrid(edges, lengths, starts, regular_index, is_regular, save_indices, save_rows)
 
 
 def _snapped(jumps: Float[Array, " n_jump"], regular: Float[Array, " n"], dt: float) -> Float[Array, " n_jump"]:
@@ -104,6 +111,9 @@ def _snapped(jumps: Float[Array, " n_jump"], regular: Float[Array, " n"], dt: fl
 class InputWithin(eqx.Module):
     """The stimulus as the step [left, right] sees it: the right limit at its start, the left limit at its end.
 
+    It is called with the time after `origin`. A fixed step counts time from its own start, so that its length is not
+    the difference of two large numbers.
+
     Stage times are pulled inside by a few units in the last place, so that a step never sees the value beyond a jump
     at its border; in an empty step the value before the jump counts, which makes derivatives in the jump time exact.
     """
@@ -111,8 +121,10 @@ class InputWithin(eqx.Module):
     stimulus: AbstractStimulus
     left: Float[Array, ""]
     right: Float[Array, ""]
+    origin: Float[Array, ""] | float = 0.0
 
     def __call__(self, t: Float[Array, ""]) -> Any:
+        t = t + self.origin
         left, right = jax.lax.stop_gradient((self.left, self.right))
         # more than what `_snapped` may have moved a jump by
         few_ulp = 8 * np.finfo(left.dtype).eps * jnp.maximum(jnp.abs(left), jnp.abs(right))
@@ -122,4 +134,4 @@ class InputWithin(eqx.Module):
 
     def midpoint(self) -> Any:
         """Value in the middle of the step."""
-        return self(0.5 * (self.left + self.right))
+        return self(0.5 * (self.left + self.right) - self.origin)

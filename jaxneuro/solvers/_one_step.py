@@ -68,11 +68,12 @@ class AbstractOneStep(diffrax.AbstractSolver):
         return terms.vf(t0, y0, args)
 
 
-def one_step(solver: diffrax.AbstractSolver, model: AbstractModel, y: Any, within: InputWithin, t: Array) -> Any:
-    """State at `t` by one step of a `prepared` diffrax solver from `within.left`, under the input in that step."""
+def one_step(solver: diffrax.AbstractSolver, model: AbstractModel, y: Any, within: InputWithin, h: Array) -> Any:
+    """State a time h after `within.left` by one step of a `prepared` diffrax solver, under the input in that step."""
     term = ModelTerm(model)
-    state = solver.init(term, within.left, t, y, within)
-    return solver.step(term, within.left, t, y, within, state, made_jump=False)[0]
+    start = within.left - within.origin
+    state = solver.init(term, start, start + h, y, within)
+    return solver.step(term, start, start + h, y, within, state, made_jump=False)[0]
 
 
 def prepared(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro.results import RESULTS
-from jaxneuro.solvers._grid import SplitGrid
+from jaxneuro.solvers._grid import InputWithin, SplitGrid
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["AbstractProgram", "Edge", "Reducer", "Span"]
@@ -21,6 +21,8 @@ class Edge(NamedTuple):
 
     left: Float[Array, ""]
     right: Float[Array, ""]
+    length: Float[Array, ""]
+    """right - left, without its rounding error."""
     index: Int[Array, ""]
     """Index on the regular grid of the last regular point at or before `left`."""
     is_regular: Bool[Array, ""]
@@ -29,6 +31,10 @@ class Edge(NamedTuple):
     """Whether `right` is."""
     row: Int[Array, ""]
     """Index among the saving times of `right`; the number of saving times if it is none."""
+
+    def input(self, stimulus: AbstractStimulus) -> InputWithin:
+        """The stimulus in this step, a function of the time after its start."""
+        return InputWithin(stimulus, self.left, self.right, origin=self.left)
 
 
 class Span(NamedTuple):
@@ -43,10 +49,17 @@ class Span(NamedTuple):
     after: Any
     """State at the end."""
     has_spiked: Bool[Array, "*n_cell"]
-    spike_time: Float[Array, "*n_cell"]
-    """Time of the spike in it [ms]; inf without one."""
+    offset: Float[Array, "*n_cell"]
+    """Time of the spike in it after `left` [ms]; inf without one."""
     row: Int[Array, ""]
     """Index among the saving times of `right`; their number if it is none."""
+    spike: Float[Array, "*n_cell"] | None = None
+    """1 where a neuron has spiked and 0 elsewhere, with the derivative of a surrogate; None without surrogate."""
+
+    @property
+    def spike_time(self) -> Float[Array, "*n_cell"]:
+        """Time of the spike in it [ms]; inf without one."""
+        return self.left + self.offset
 
 
 class Reducer(NamedTuple):
@@ -96,6 +109,7 @@ class AbstractProgram(eqx.Module):
         return Edge(
             split.edges[:-1],
             split.edges[1:],
+            split.lengths,
             split.regular_index[:-1],
             split.is_regular[:-1],
             split.is_regular[1:],

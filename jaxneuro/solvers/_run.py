@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.lanes import chunked, lane_budget
 from jaxneuro.models import AbstractModel
 from jaxneuro.results import RESULTS, first_failure
-from jaxneuro.solvers._base import AbstractSolver, Trajectory
+from jaxneuro.solvers._base import AbstractSolver, Spikes, Trajectory
 from jaxneuro.solvers._grid import TimeGrid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer
 from jaxneuro.stimuli import AbstractStimulus
@@ -40,9 +40,9 @@ class AbstractFixedSolver(AbstractSolver):
     def integrate(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
     ) -> Trajectory:
-        ys, spikes, result = _run((model, stimulus, y0), solver=self, grid=grid, n_spikes=max_spikes)
+        ys, counts, spikes, result = _run((model, stimulus, y0), solver=self, grid=grid, n_spikes=max_spikes)
         n_steps = grid.steps(self.dt).size - 1 + stimulus.jump_ts.shape[-1]
-        return Trajectory(ys, spikes, result, {"n_steps": n_steps})
+        return Trajectory(ys, spikes, result, {"n_steps": n_steps}, counts)
 
     def reduce(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
@@ -58,8 +58,8 @@ def _run(inputs: Any, *, solver: AbstractFixedSolver, grid: TimeGrid, n_spikes: 
         model, stimulus, y0 = eqx.combine(arrays, fixed)
         program = solver.program(model, stimulus, y0, grid)
         saved = _saved_states(grid.save_ts.size)
-        (ys,), result, times = _reduce(program, (saved,), keeps_spikes=True)
-        return ys, *first_spikes(times, n_spikes, result)
+        (ys,), result, fired = _reduce(program, (saved,), keeps_spikes=True)
+        return ys, *_gathered(program, fired, n_spikes, result)
 
     return chunked(run)(arrays)
 
@@ -73,10 +73,33 @@ def _run_jvp(
         program = solver.program(model, stimulus, y0, grid)
         stride = grid.stride(solver.dt)
         rows = rows_per_block(program, stride, solver.memory)
-        ys, times, result = _in_steps(program) if rows is None else _in_blocks(program, stride, rows)
-        return ys, *first_spikes(times, n_spikes, result)
+        ys, fired, result = _in_steps(program) if rows is None else _in_blocks(program, stride, rows)
+        return ys, *_gathered(program, fired, n_spikes, result)
 
     return eqx.filter_jvp(run, primals, tangents)
+
+
+class _Fired(NamedTuple):
+    """What is kept of the spikes of every step, see `Span`."""
+
+    offset: Float[Array, "n_step *n_cell"]
+    spike: Float[Array, "n_step *n_cell"] | None
+
+
+def _gathered(program: AbstractProgram, fired: _Fired, n_spikes: int, result: RESULTS) -> tuple:
+    """Spikes in each saving interval (None without a surrogate), the first spikes, and the outcome."""
+    split = program.split
+    spikes, result = first_spikes(split.edges[:-1], fired.offset, n_spikes, result)
+    # steps and offsets count from the last regular grid point
+    at = jnp.minimum(spikes.steps, split.regular_index.size - 1)
+    is_spike = spikes.steps >= 0
+    steps = jnp.where(is_spike, split.regular_index[at], -1)
+    spikes = spikes._replace(steps=steps, offsets=spikes.offsets + jnp.where(is_spike, split.starts[at], 0.0))
+    if fired.spike is None:
+        return None, spikes, result
+    total = jnp.cumsum(fired.spike, axis=0)
+    until = jnp.concatenate([jnp.zeros_like(total[:1]), total])[split.save_indices]
+    return jnp.diff(until, axis=0, prepend=until[:1]), spikes, result
 
 
 def state_bytes(program: AbstractProgram) -> int:
@@ -97,23 +120,23 @@ def rows_per_block(program: AbstractProgram, stride: int, memory: float | None) 
     return max(round(math.sqrt(program.n_steps) / stride), 1)
 
 
-def _in_steps(program: AbstractProgram) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
-    """States at the saving times and spike times of all steps, each of which reverse mode computes anew."""
+def _in_steps(program: AbstractProgram) -> tuple[Any, _Fired, RESULTS]:
+    """States at the saving times and spikes of all steps, each of which reverse mode computes anew."""
 
     @jax.checkpoint
     def step(carry: Any, edge: Edge) -> tuple[Any, tuple]:
         carry, span = program.step(carry, edge)
-        return carry, (span.after, span.spike_time)
+        return carry, (span.after, _Fired(span.offset, span.spike))
 
     start = program.init()
-    end, (later, times) = jax.lax.scan(step, start, program.edges())
+    end, (later, fired) = jax.lax.scan(step, start, program.edges())
     saved = program.split.save_indices
     ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest])[saved], start.y, later)
-    return ys, times, program.outcome(end)
+    return ys, fired, program.outcome(end)
 
 
-def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, Float[Array, "n_step *n_cell"], RESULTS]:
-    """States at the saving times and spike times of all steps, in blocks of `rows` saving intervals that reverse mode
+def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, _Fired, RESULTS]:
+    """States at the saving times and spikes of all steps, in blocks of `rows` saving intervals that reverse mode
     computes anew.
 
     The state before a saving time's step comes `stride` steps after the last one, and one later for every jump before
@@ -126,22 +149,22 @@ def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, F
     edges = _filled(edges, n_block * size, split.edges[-1])
 
     @jax.checkpoint
-    def advance(carry: Any, edge: Edge) -> tuple[Any, Array]:
+    def advance(carry: Any, edge: Edge) -> tuple[Any, _Fired]:
         carry, span = program.step(carry, edge)
-        return carry, span.spike_time
+        return carry, _Fired(span.offset, span.spike)
 
     def step(before: Any, edge: Edge) -> tuple[Any, tuple]:
-        carry, time = advance(before, edge)
-        return carry, (before.y, time)
+        carry, fired = advance(before, edge)
+        return carry, (before.y, fired)
 
     @jax.checkpoint
     def block(carry: Any, edges: Edge) -> tuple[Any, tuple]:
-        carry, (ys, times) = jax.lax.scan(step, carry, edges)
+        carry, (ys, fired) = jax.lax.scan(step, carry, edges)
         ys = jax.tree.map(lambda leaf: leaf.reshape(-1, stride, *leaf.shape[1:])[:, kept], ys)
-        return carry, (ys, times)
+        return carry, (ys, fired)
 
     blocks = jax.tree.map(lambda leaf: leaf.reshape(n_block, size), edges)
-    end, (ys, times) = jax.lax.scan(block, program.init(), blocks)
+    end, (ys, fired) = jax.lax.scan(block, program.init(), blocks)
     at = split.save_indices[:-1]
 
     def gathered(leaf: Array, last: Array) -> Array:
@@ -149,13 +172,14 @@ def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, F
         return jnp.concatenate([leaf, last[None]])
 
     saved = jax.tree.map(gathered, ys, end.y)
-    return saved, times.reshape(-1, *times.shape[2:]), program.outcome(end)
+    fired = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[: program.n_steps], fired)
+    return saved, fired, program.outcome(end)
 
 
 def _filled(edges: Edge, n: int, t1: Array) -> Edge:
     """The steps, followed by such of length 0 at the end until they are `n`."""
     rest = n - edges.left.size
-    fill = Edge(t1, t1, edges.index[-1], jnp.asarray(False), jnp.asarray(False), edges.row[-1])
+    fill = Edge(t1, t1, jnp.zeros_like(t1), edges.index[-1], jnp.asarray(False), jnp.asarray(False), edges.row[-1])
     return jax.tree.map(lambda leaf, last: jnp.concatenate([leaf, jnp.broadcast_to(last, (rest,))]), edges, fill)
 
 
@@ -164,18 +188,18 @@ def _reduce(
     reducers: tuple[Reducer, ...],
     *,
     keeps_spikes: bool,
-) -> tuple[tuple, RESULTS, Array | None]:
-    def step(carry: tuple, edge: Any) -> tuple[tuple, Array | None]:
+) -> tuple[tuple, RESULTS, _Fired | None]:
+    def step(carry: tuple, edge: Any) -> tuple[tuple, _Fired | None]:
         state, kept = carry
         state, span = program.step(state, edge)
         kept = tuple(reducer.update(k, span) for reducer, k in zip(reducers, kept, strict=True))
-        return (state, kept), span.spike_time if keeps_spikes else None
+        return (state, kept), _Fired(span.offset, span.spike) if keeps_spikes else None
 
     first = program.init()
     start = (first, tuple(reducer.init(first.y) for reducer in reducers))
-    (end, kept), times = jax.lax.scan(step, start, program.edges())
+    (end, kept), fired = jax.lax.scan(step, start, program.edges())
     values = tuple(reducer.finish(k) for reducer, k in zip(reducers, kept, strict=True))
-    return values, program.outcome(end), times
+    return values, program.outcome(end), fired
 
 
 def _saved_states(n_save: int) -> Reducer:
@@ -191,23 +215,25 @@ def _saved_states(n_save: int) -> Reducer:
 
 
 def first_spikes(
-    times: Float[Array, "n_step *n_cell"], n_spikes: int, result: RESULTS
-) -> tuple[Float[Array, "*n_cell n"], RESULTS]:
-    """Spike times of each neuron in order, padded with inf, from those of each step; the result, also if some did not
+    lefts: Float[Array, " n_step"], offsets: Float[Array, "n_step *n_cell"], n_spikes: int, result: RESULTS
+) -> tuple[Spikes, RESULTS]:
+    """Spikes of each neuron in order, from their times after the start of each step; the result, also if some did not
     fit."""
-    spikes, is_full = _collected(times, n_spikes)
+    spikes, is_full = _collected(lefts, offsets, n_spikes)
     return spikes, first_failure((result != RESULTS.successful, result), (is_full, RESULTS.max_spikes_reached))
 
 
 def _collected(
-    times: Float[Array, "n_step *n_cell"], n_spikes: int
-) -> tuple[Float[Array, "*n_cell n"], Bool[Array, ""]]:
-    def first(column: Float[Array, " n_step"]) -> tuple[Array, Array]:
+    lefts: Float[Array, " n_step"], offsets: Float[Array, "n_step *n_cell"], n_spikes: int
+) -> tuple[Spikes, Bool[Array, ""]]:
+    def first(column: Float[Array, " n_step"]) -> tuple[Spikes, Array]:
         has_spike = jnp.isfinite(column)
         (at,) = jnp.nonzero(has_spike, size=n_spikes, fill_value=column.size)
-        return jnp.append(column, jnp.inf)[at], jnp.sum(has_spike) > n_spikes
+        offset = jnp.append(column, jnp.inf)[at]
+        time = jnp.append(lefts, 0.0)[at] + offset
+        return Spikes(time, jnp.where(at < column.size, at, -1), offset), jnp.sum(has_spike) > n_spikes
 
-    if times.ndim == 1:
-        return first(times)
-    spikes, is_full = jax.vmap(first, in_axes=1)(times)
+    if offsets.ndim == 1:
+        return first(offsets)
+    spikes, is_full = jax.vmap(first, in_axes=1)(offsets)
     return spikes, jnp.any(is_full)
