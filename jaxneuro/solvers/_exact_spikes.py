@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._fixed_step import check_dt, check_memory
-from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
+from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
 from jaxneuro.solvers._run import AbstractFixedSolver
 from jaxneuro.solvers._threshold import threshold_crossing
@@ -93,14 +93,14 @@ class _ExactProgram(AbstractProgram):
         if mail is not None:
             arrivals, mail = mail.take(edge.index, edge.is_regular)
             y = self.model.deliver(y, arrivals)
-        i_app = InputWithin(self.stimulus, edge.left, edge.right).midpoint()
-        moved = _advance(self.model, y, i_app, edge.right - edge.left, carry)
-        time = jnp.where(moved.has_spiked, edge.left + moved.offset, jnp.inf)
+        i_app = edge.input(self.stimulus).midpoint()
+        moved = _advance(self.model, y, i_app, edge.length, carry)
+        offset = jnp.where(moved.has_spiked, moved.offset, jnp.inf)
         if mail is not None:
             mail = mail.send(edge.index, moved.has_spiked, edge.left + moved.offset)
         is_crowded = carry.is_crowded | jnp.any(moved.is_crowded)
         after = _Carry(moved.y, moved.refractory, moved.is_armed, is_crowded, mail)
-        return after, Span(edge.left, edge.right, carry.y, moved.y, moved.has_spiked, time, edge.row)
+        return after, Span(edge.left, edge.right, carry.y, moved.y, moved.has_spiked, offset, edge.row)
 
     def outcome(self, carry: _Carry) -> RESULTS:
         return first_failure(
@@ -131,25 +131,32 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
     held = _smaller(carry.refractory, h)
     y = model.flow(y, i_app, held, is_held=True)
     free = h - held
-
     has_spiked, s = threshold_crossing(model, y, i_app, free, carry.is_armed)
-    y = model.flow(y, i_app, s, is_held=False)
-    gap_before = model.gap(y)
-    y = model.reset(y, has_spiked.astype(s.dtype))
-    gap_after = model.gap(y)
-    # a reset that changes nothing leaves the gap at 0 up to rounding: that is not below threshold
-    is_below = (gap_after < 0) & (gap_after < gap_before)
     rest = free - s
     t_ref = jnp.broadcast_to(model.t_ref, h.shape)
     held_again = jnp.where(has_spiked, _smaller(t_ref, rest), 0.0)
-    y = model.flow(y, i_app, held_again, is_held=True)
-    y = model.flow(y, i_app, rest - held_again, is_held=False)
 
-    gap_end = model.gap(y)
+    def phase(y: Any, part: _Phase) -> tuple[Any, tuple[Array, Array]]:
+        y = model.flow(y, i_app, part.held, is_held=True)
+        y = model.flow(y, i_app, part.free, is_held=False)
+        after = model.reset(y, part.resets)
+        return after, (model.gap(y), model.gap(after))
+
+    # to the spike, and on from there: a loop, since a flow fused with another one would compile for minutes
+    none = jnp.zeros_like(h)
+    to_spike, onwards = _Phase(none, s, has_spiked.astype(h.dtype)), _Phase(held_again, rest - held_again, none)
+    y, (before, after) = jax.lax.scan(phase, y, jax.tree.map(lambda *x: jnp.stack(x), to_spike, onwards))
+    # a reset that changes nothing leaves the gap at 0 up to rounding: that is not below threshold
+    is_below, gap_end = (after[0] < 0) & (after[0] < before[0]), after[1]
     is_armed = jnp.where(has_spiked, is_below, carry.is_armed) | (gap_end < 0)
     refractory = jnp.where(has_spiked, t_ref - held_again, carry.refractory - held)
-    is_crowded = has_spiked & is_below & (gap_end >= 0)
-    return _Moved(y, refractory, is_armed, has_spiked, held + s, is_crowded)
+    return _Moved(y, refractory, is_armed, has_spiked, held + s, has_spiked & is_below & (gap_end >= 0))
+
+
+class _Phase(NamedTuple):
+    held: Float[Array, "*shape"]  # how long V is held [ms]
+    free: Float[Array, "*shape"]  # and then free [ms]
+    resets: Float[Array, "*shape"]  # and whether it is reset after that
 
 
 class _Mail(eqx.Module):

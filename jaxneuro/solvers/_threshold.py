@@ -1,7 +1,7 @@
 """First instant at which a flow reaches its threshold, with exact derivatives."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ __all__ = ["threshold_crossing"]
 
 _Function = Callable[[Array], Array]
 _MAX_ITERATIONS = 100  # bisection alone needs 53 in float64
+_POLISH = 2  # Newton steps with derivatives: one makes the first derivative exact, another the second
 
 
 def threshold_crossing(
@@ -25,24 +26,20 @@ def threshold_crossing(
     function theorem carry exact first and second derivatives in both modes.
     """
     gap = _gap_along(model, y, i_app)
-    still = _gap_along(*jax.tree.map(jax.lax.stop_gradient, (model, y, i_app)))
-    h_value = jax.lax.stop_gradient(h)
-    zero = jnp.zeros_like(h_value)
+    fixed = jax.tree.map(jax.lax.stop_gradient, (model, y, i_app))
+    still, until = _gap_along(*fixed), jax.lax.stop_gradient(h)
 
-    gap_start, slope_start = _value_and_slope(still, zero)
-    gap_end, slope_end = _value_and_slope(still, h_value)
+    gap_start, slope_start = _gap_and_slope(*fixed)
+    crosses, s = _first_root(still, until, gap_start < 0, slope_start > 0)
     starts_above = is_armed & (gap_start >= 0)
-    has_peak = (gap_start < 0) & (gap_end < 0) & (slope_start > 0) & (slope_end < 0)
-    peak = _bisect(lambda s: -_value_and_slope(still, s)[1], zero, h_value, has_peak)
-    peaks_above = has_peak & (still(peak) >= 0)
-    crosses = (gap_start < 0) & ((gap_end >= 0) | peaks_above)
-    s = _newton_in_bracket(still, zero, jnp.where(peaks_above, peak, h_value), crosses)
 
-    has_spiked = starts_above | crosses
-    s = jnp.where(starts_above, 0.0, s)
-    for _ in range(2):
+    def polish(_: int, s: Array) -> Array:
         value, slope = _value_and_slope(gap, s)
-        s = s - jnp.where(crosses, value / jnp.where(crosses & (slope != 0), slope, 1.0), 0.0)
+        return s - jnp.where(crosses, value / jnp.where(crosses & (slope != 0), slope, 1.0), 0.0)
+
+    # a loop, not unrolled: a flow fused with itself would compile for minutes
+    s = jax.lax.fori_loop(0, _POLISH, polish, jnp.where(starts_above, 0.0, s))
+    has_spiked = starts_above | crosses
     return has_spiked, jnp.where(has_spiked, s, h)
 
 
@@ -50,37 +47,53 @@ def _gap_along(model: AbstractSpikingModel, y: Any, i_app: Any) -> _Function:
     return lambda s: model.gap(model.flow(y, i_app, s, is_held=False))
 
 
+def _gap_and_slope(model: AbstractSpikingModel, y: Any, i_app: Any) -> tuple[Array, Array]:
+    return jax.jvp(model.gap, (y,), (model.dynamics(y, i_app),))
+
+
 def _value_and_slope(f: _Function, s: Array) -> tuple[Array, Array]:
     """f(s) and f'(s), neuron by neuron: within a step no neuron feels another's time."""
     return jax.jvp(f, (s,), (jnp.ones_like(s),))
 
 
-def _bisect(f: _Function, low: Array, high: Array, is_wanted: Array) -> Array:
-    """Root of f between low (f < 0) and high where wanted; no iteration where nothing is."""
-    return _search(lambda s: (f(s), jnp.zeros_like(s)), low, high, is_wanted)
+class _Search(NamedTuple):
+    k: int
+    s: Float[Array, "*s"]
+    low: Float[Array, "*s"]
+    high: Float[Array, "*s"]
+    has_root: Bool[Array, "*s"]
+    is_seeking: Bool[Array, "*s"]
+    """Whether a maximum above 0 is looked for, between low, where f rises, and high, where it falls."""
+    is_active: Bool[Array, "*s"]
 
 
-def _newton_in_bracket(f: _Function, low: Array, high: Array, is_wanted: Array) -> Array:
-    """The same by Newton's method, with bisection wherever that would leave the bracket."""
-    return _search(lambda s: _value_and_slope(f, s), low, high, is_wanted)
+def _first_root(
+    f: _Function, h: Array, is_below: Bool[Array, "*s"], is_rising: Bool[Array, "*s"]
+) -> tuple[Bool[Array, "*s"], Float[Array, "*s"]]:
+    """Whether f, below 0 at 0, reaches 0 within h, and where, to rounding.
 
+    By Newton's method, and bisection where that would leave the bracket. An f that rises at 0 and is below 0 again and
+    falling at h is bisected for its maximum, until a point above 0 is found or the interval is empty. One loop for
+    both, whose first iteration looks at h.
+    """
 
-def _search(evaluate: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, is_wanted: Array) -> Array:
-    """Safeguarded root search on values and slopes, to rounding; a slope of 0 asks for bisection."""
-
-    def iterate(state: tuple) -> tuple:
-        k, s, low, high, is_active = state
-        value, slope = evaluate(s)
-        is_below = value < 0
-        low, high = jnp.where(is_below, s, low), jnp.where(is_below, high, s)
+    def iterate(state: _Search) -> _Search:
+        k, s, low, high, has_root, is_seeking, is_active = state
+        value, slope = _value_and_slope(f, s)
+        is_seeking = jnp.where(k == 0, is_below & is_rising & (slope < 0), is_seeking) & (value < 0)
+        has_root = has_root | (is_active & (value >= 0))
+        goes_up = jnp.where(has_root, value < 0, slope > 0)
+        low, high = jnp.where(goes_up, s, low), jnp.where(goes_up, high, s)
         newton = s - value / jnp.where(slope > 0, slope, 1.0)
-        is_inside = (slope > 0) & (newton > low) & (newton < high)
+        is_inside = has_root & (slope > 0) & (newton > low) & (newton < high)
         proposal = jnp.where(is_inside, newton, 0.5 * (low + high))
-        is_done = jnp.abs(proposal - s) <= 4 * jnp.finfo(s.dtype).eps * high
-        return k + 1, jnp.where(is_active, proposal, s), low, high, is_active & ~is_done
+        is_done = jnp.abs(proposal - s) <= 4 * jnp.finfo(s.dtype).eps * h
+        goes_on = is_active & (has_root | is_seeking) & ~is_done
+        return _Search(k + 1, jnp.where(goes_on, proposal, s), low, high, has_root, is_seeking, goes_on)
 
-    def is_running(state: tuple) -> Array:
-        k, *_, is_active = state
-        return (k < _MAX_ITERATIONS) & jnp.any(is_active)
+    def is_running(state: _Search) -> Array:
+        return (state.k < _MAX_ITERATIONS) & jnp.any(state.is_active)
 
-    return jax.lax.while_loop(is_running, iterate, (0, high, low, high, is_wanted))[1]
+    none = jnp.zeros_like(is_below)
+    end = jax.lax.while_loop(is_running, iterate, _Search(0, h, jnp.zeros_like(h), h, none, none, is_below))
+    return end.has_root, end.s
