@@ -5,6 +5,7 @@ from jaxneuro import circuit as circuit
 from jaxneuro import datasets as datasets
 from jaxneuro import electrochemistry as electrochemistry
 from jaxneuro import params as params
+from jaxneuro import surrogates as surrogates
 from jaxneuro._simulate import simulate as simulate
 from jaxneuro._solution import Solution as Solution
 from jaxneuro._version import __version__ as __version__
@@ -26,13 +27,20 @@ from jaxneuro.io import read_recording as read_recording
 from jaxneuro.ions import CalciumPool as CalciumPool
 from jaxneuro.ions import IonPool as IonPool
 from jaxneuro.lanes import map_lanes as map_lanes
+from jaxneuro.models import EIF as EIF
+from jaxneuro.models import GLIF as GLIF
 from jaxneuro.models import LIF as LIF
+from jaxneuro.models import QIF as QIF
+from jaxneuro.models import AdEx as AdEx
+from jaxneuro.models import ConductanceLIF as ConductanceLIF
 from jaxneuro.models import ConnorStevens as ConnorStevens
+from jaxneuro.models import EscapeRate as EscapeRate
 from jaxneuro.models import FastSpiking as FastSpiking
 from jaxneuro.models import FitzHughNagumo as FitzHughNagumo
 from jaxneuro.models import HairCell as HairCell
 from jaxneuro.models import HodgkinHuxley as HodgkinHuxley
 from jaxneuro.models import IntrinsicallyBursting as IntrinsicallyBursting
+from jaxneuro.models import Izhikevich as Izhikevich
 from jaxneuro.models import LowThresholdSpiking as LowThresholdSpiking
 from jaxneuro.models import Membrane as Membrane
 from jaxneuro.models import MorrisLecar as MorrisLecar
@@ -41,6 +49,9 @@ from jaxneuro.models import NoisyMembrane as NoisyMembrane
 from jaxneuro.models import PassiveMembrane as PassiveMembrane
 from jaxneuro.models import RegularSpiking as RegularSpiking
 from jaxneuro.models import RinzelHodgkinHuxley as RinzelHodgkinHuxley
+from jaxneuro.models import SpikeCurrent as SpikeCurrent
+from jaxneuro.models import SpikeThreshold as SpikeThreshold
+from jaxneuro.models import SynapticLIF as SynapticLIF
 from jaxneuro.models import TraubMiles as TraubMiles
 from jaxneuro.models import WangBuzsaki as WangBuzsaki
 from jaxneuro.models import with_channel_noise as with_channel_noise
@@ -68,6 +79,8 @@ from jaxneuro.stimuli import Ramp as Ramp
 from jaxneuro.stimuli import Sampled as Sampled
 from jaxneuro.stimuli import Sine as Sine
 from jaxneuro.stimuli import Step as Step
+from jaxneuro.surrogates import SuperSpike as SuperSpike
+from jaxneuro.surrogates import find_surrogate as find_surrogate
 from jaxneuro.sweeps import explain as explain
 from jaxneuro.sweeps import latin_hypercube as latin_hypercube
 from jaxneuro.sweeps import product as product

@@ -5,6 +5,7 @@ works on scalars and arrays. Rate functions and propagators must use these inste
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,10 +15,13 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 __all__ = [
     "as_floats",
     "bounded_exp",
+    "cos_sqrt",
     "exp_difference",
+    "exp_second_difference",
     "expm1_over_x",
     "linear_update",
     "safe_divide",
+    "sinc_sqrt",
     "where",
     "x_over_expm1",
 ]
@@ -132,6 +136,56 @@ def exp_difference(a: Float[Array, "*s"], b: Float[Array, "*s"], h: Float[Array,
     """(e^{-a h} - e^{-b h}) / (b - a), equal to h e^{-a h} at a = b: response of two exponential stages [1/rate]."""
     slow, fast = jnp.where(a < b, a, b), jnp.where(a < b, b, a)  # so that no exponent is positive
     return h * jnp.exp(-slow * h) * expm1_over_x((slow - fast) * h)
+
+
+_FEW = 0.5  # e-folds apart below which three rates are summed as a series, 12 terms of which are exact to 1e-16
+
+
+def exp_second_difference(
+    a: Float[Array, "*s"], b: Float[Array, "*s"], c: Float[Array, "*s"], h: Float[Array, "*s"]
+) -> Float[Array, "*s"]:
+    """[exp_difference(a, b) - exp_difference(b, c)] / (c - a), h^2 e^{-a h} / 2 where all are equal: response of three
+    exponential stages of rates a, b and c [1/rate^2]."""
+    a, b, c = jnp.broadcast_arrays(a, b, c)
+    low, high = jnp.minimum(jnp.minimum(a, b), c), jnp.maximum(jnp.maximum(a, b), c)
+    middle = a + b + c - low - high
+    is_near = (high - low) * h < _FEW
+    apart = exp_difference(low, middle, h) - exp_difference(middle, high, h)
+    apart = apart / jnp.where(is_near, 1.0, high - low)
+    # complete homogeneous polynomials of the two distances, p_k = y p_{k-1} + x^k, over (-1)^k (k + 2)!
+    x, y = (jnp.where(is_near, (rate - low) * h, 0.0) for rate in (middle, high))
+    polynomial, power, series = jnp.ones_like(x), jnp.ones_like(x), jnp.full_like(x, 0.5)
+    for k in range(1, 12):
+        power = power * x
+        polynomial = y * polynomial + power
+        series = series + (-1) ** k * polynomial / math.factorial(k + 2)
+    return jnp.where(is_near, h * h * jnp.exp(-low * h) * series, apart)
+
+
+_COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(9))
+_SINE = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(9))
+
+
+def cos_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """cos(sqrt(x)), which is cosh(sqrt(-x)) for x < 0; smooth at 0, and held below -7000, where a float32 overflows."""
+    return _of_root(x, _COSINE, jnp.cos, jnp.cosh)
+
+
+def sinc_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """sin(sqrt(x)) / sqrt(x), which is sinh(sqrt(-x)) / sqrt(-x) for x < 0; smooth at 0, held below -7000."""
+    return _of_root(x, _SINE, lambda r: jnp.sin(r) / r, lambda r: jnp.sinh(r) / r)
+
+
+def _of_root(
+    x: Float[Array, "*s"],
+    series: tuple[float, ...],
+    positive: Callable[[Array], Array],
+    negative: Callable[[Array], Array],
+) -> Float[Array, "*s"]:
+    """An entire function of x given by its series, and by functions of sqrt(|x|) for x > 1 and x < -1."""
+    near = _horner(jnp.clip(x, -1.0, 1.0), series)
+    over, under = jnp.sqrt(jnp.maximum(x, 1.0)), jnp.sqrt(jnp.clip(-x, 1.0, 7000.0))
+    return jnp.where(x > 1, positive(over), jnp.where(x < -1, negative(under), near))
 
 
 def as_floats(*values: ArrayLike) -> list[Float[Array, "*s"]]:

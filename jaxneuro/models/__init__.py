@@ -1,5 +1,6 @@
 """Neuron models: what the state is and how it moves, without solver knowledge."""
 
+from jaxneuro.models._adex import AdEx as AdEx
 from jaxneuro.models._base import AbstractConductanceModel as AbstractConductanceModel
 from jaxneuro.models._base import AbstractModel as AbstractModel
 from jaxneuro.models._base import AbstractNetwork as AbstractNetwork
@@ -8,10 +9,17 @@ from jaxneuro.models._base import AbstractSpikingModel as AbstractSpikingModel
 from jaxneuro.models._clamps import DynamicClamp as DynamicClamp
 from jaxneuro.models._clamps import IdealClamp as IdealClamp
 from jaxneuro.models._clamps import VoltageClamp as VoltageClamp
+from jaxneuro.models._conductance_lif import ConductanceLIF as ConductanceLIF
 from jaxneuro.models._connor_stevens import ConnorStevens as ConnorStevens
+from jaxneuro.models._eif import EIF as EIF
+from jaxneuro.models._escape_rate import EscapeRate as EscapeRate
 from jaxneuro.models._fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
+from jaxneuro.models._glif import GLIF as GLIF
+from jaxneuro.models._glif import SpikeCurrent as SpikeCurrent
+from jaxneuro.models._glif import SpikeThreshold as SpikeThreshold
 from jaxneuro.models._hair_cell import HairCell as HairCell
 from jaxneuro.models._hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
+from jaxneuro.models._izhikevich import Izhikevich as Izhikevich
 from jaxneuro.models._lif import LIF as LIF
 from jaxneuro.models._membrane import AbstractMembrane as AbstractMembrane
 from jaxneuro.models._membrane import Membrane as Membrane
@@ -26,40 +34,52 @@ from jaxneuro.models._pospischil_2008 import FastSpiking as FastSpiking
 from jaxneuro.models._pospischil_2008 import IntrinsicallyBursting as IntrinsicallyBursting
 from jaxneuro.models._pospischil_2008 import LowThresholdSpiking as LowThresholdSpiking
 from jaxneuro.models._pospischil_2008 import RegularSpiking as RegularSpiking
+from jaxneuro.models._qif import QIF as QIF
 from jaxneuro.models._rinzel import RinzelHodgkinHuxley as RinzelHodgkinHuxley
 from jaxneuro.models._spike_detector import SpikeDetector as SpikeDetector
+from jaxneuro.models._synaptic_lif import SynapticLIF as SynapticLIF
 from jaxneuro.models._traub_miles import TraubMiles as TraubMiles
 from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
 
 __all__ = [
-    "NoisyMembrane",
-    "with_channel_noise",
-    "AbstractNoisyMembrane",
-    "AbstractNoisyModel",
-    "DynamicClamp",
-    "IdealClamp",
-    "VoltageClamp",
-    "ConnorStevens",
-    "WangBuzsaki",
-    "TraubMiles",
-    "MorrisLecar",
-    "FastSpiking",
-    "IntrinsicallyBursting",
-    "LowThresholdSpiking",
-    "RegularSpiking",
-    "PassiveMembrane",
-    "HairCell",
-    "RinzelHodgkinHuxley",
-    "LIF",
     "AbstractConductanceModel",
     "AbstractMembrane",
     "AbstractModel",
     "AbstractNetwork",
+    "AbstractNoisyMembrane",
+    "AbstractNoisyModel",
     "AbstractSpikingModel",
+    "AdEx",
+    "ConductanceLIF",
+    "ConnorStevens",
+    "DynamicClamp",
+    "EIF",
+    "EscapeRate",
+    "FastSpiking",
     "FitzHughNagumo",
+    "GLIF",
+    "HairCell",
     "HodgkinHuxley",
+    "IdealClamp",
+    "IntrinsicallyBursting",
+    "Izhikevich",
+    "LIF",
+    "LowThresholdSpiking",
     "Membrane",
     "MembraneState",
+    "MorrisLecar",
     "Network",
+    "NoisyMembrane",
+    "PassiveMembrane",
+    "QIF",
+    "RegularSpiking",
+    "RinzelHodgkinHuxley",
+    "SpikeCurrent",
     "SpikeDetector",
+    "SpikeThreshold",
+    "SynapticLIF",
+    "TraubMiles",
+    "VoltageClamp",
+    "WangBuzsaki",
+    "with_channel_noise",
 ]

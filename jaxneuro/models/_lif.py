@@ -4,12 +4,11 @@ from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel
-from jaxneuro.numerics import exp_difference
-from jaxneuro.params import is_concrete, param
+from jaxneuro.models._integrate_and_fire import check_below, held_or_free, leaky_response
+from jaxneuro.params import param
 
 __all__ = ["LIF", "LIFState"]
 
@@ -49,11 +48,7 @@ class LIF(AbstractSpikingModel):
     spike_threshold: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self):
-        if is_concrete(self.V_th, self.V_reset) and np.any(self.V_reset >= self.V_th):
-            raise ValueError(
-                f"Argument `V_reset` must be below `V_th`, but is V_reset={self.V_reset} mV with V_th={self.V_th} mV; "
-                "lower V_reset."
-            )
+        check_below("V_reset", self.V_reset, "V_th", self.V_th)
 
     def init_state(self) -> LIFState:
         return LIFState(self.E_L, jnp.zeros_like(self.E_L))
@@ -73,11 +68,18 @@ class LIF(AbstractSpikingModel):
     def flow(
         self, y: LIFState, i_app: Float[Array, "*c"], h: Float[Array, "*c"], *, is_held: Bool[Array, "*c"] | bool
     ) -> LIFState:
-        decay_m, decay_w = jnp.exp(-h / self.tau_m), jnp.exp(-h / self.tau_w)
-        V_inf = self.E_L + self.R_m * i_app
-        coupling = self.R_m * y.w / self.tau_m * exp_difference(1 / self.tau_w, 1 / self.tau_m, h)
-        V = V_inf + (y.V - V_inf) * decay_m - coupling
-        return LIFState(jnp.where(is_held, y.V, V), y.w * decay_w)
+        w = y.w * jnp.exp(-h / self.tau_w)
+
+        def free() -> LIFState:
+            drives = [(-self.R_m / self.tau_m * y.w, 1 / self.tau_w)]
+            return LIFState(leaky_response(y.V, self.E_L + self.R_m * i_app, 1 / self.tau_m, drives, h), w)
+
+        return held_or_free(is_held, lambda: LIFState(y.V, w), free)
+
+    @property
+    def rheobase(self) -> Float[Array, ""]:
+        """Current above which it fires for ever [nA]: (V_th - E_L) / R_m."""
+        return (self.V_th - self.E_L) / self.R_m
 
     def rate(self, i_app: Float[Array, "*c"] | float) -> Float[Array, "*c"]:
         """Firing rate [Hz] at a constant current [nA] without adaptation, in closed form.
