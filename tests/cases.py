@@ -20,18 +20,28 @@ from jaxneuro.channels import (
 )
 from jaxneuro.ions import CalciumPool, FixedConcentration, IonPool
 from jaxneuro.models import (
+    EIF,
+    GLIF,
     LIF,
+    QIF,
     AbstractMembrane,
     AbstractModel,
     AbstractSpikingModel,
+    AdEx,
+    ConductanceLIF,
+    EscapeRate,
     FitzHughNagumo,
     HairCell,
     HodgkinHuxley,
+    Izhikevich,
     Membrane,
     Network,
     NoisyMembrane,
     RinzelHodgkinHuxley,
+    SpikeCurrent,
     SpikeDetector,
+    SpikeThreshold,
+    SynapticLIF,
     with_channel_noise,
 )
 from jaxneuro.stimuli import (
@@ -177,6 +187,65 @@ def fitzhugh_nagumo() -> ModelCase:
 def lif() -> SpikingCase:
     model = LIF(b_w=0.03, tau_w=60.0)
     return SpikingCase(model, _state(model, -56.0, 0.02), i_app=0.35, t1=40.0, flow_rtol=0.0)
+
+
+def adex() -> SpikingCase:
+    model = AdEx(a=0.004, b=0.04, t_ref=1.3, V_reset=-60.0)
+    # local error of one RK4 step on a time scale of 1 ms
+    return SpikingCase(model, _state(model, -56.0, 0.02), i_app=0.9, t1=140.0, flow_rtol=1e-10)
+
+
+def eif() -> SpikingCase:
+    model = EIF()
+    return SpikingCase(model, _state(model, -62.0), i_app=0.15, t1=90.0, flow_rtol=1e-10)
+
+
+def qif() -> SpikingCase:
+    model = QIF()
+    return SpikingCase(model, _state(model, -61.0), i_app=0.5, t1=140.0, flow_rtol=0.0)
+
+
+def izhikevich() -> SpikingCase:
+    model = Izhikevich(a=0.1, d=2.0, t_ref=0.7)
+    return SpikingCase(model, _state(model, -57.0, -12.0), i_app=10.0, t1=60.0, flow_rtol=1e-10)
+
+
+def conductance_lif() -> SpikingCase:
+    model = ConductanceLIF(t_ref=0.7)
+    return SpikingCase(model, _state(model, -57.0, 0.3, 0.8), i_app=3.0, t1=70.0, flow_rtol=1e-10)
+
+
+def synaptic_lif() -> SpikingCase:
+    model = SynapticLIF(b_w=0.02)
+    return SpikingCase(model, _state(model, -57.0, 0.03, 0.2), i_app=0.5, t1=100.0, flow_rtol=0.0)
+
+
+def glif() -> SpikingCase:
+    """Everything that a GLIF may have."""
+    model = GLIF(
+        currents={"slow": SpikeCurrent(-0.03, 100.0), "fast": SpikeCurrent(-0.1, 8.0, keep=0.8)},
+        thresholds={"spike": SpikeThreshold(3.0, 20.0)},
+        reset_gain=0.3,
+        reset_drop=2.0,
+        a_V=0.01,
+        b_V=0.06,
+    )
+    y = model.init_state()._replace(V=jnp.asarray(-57.0), theta_V=jnp.asarray(0.7))
+    y = y._replace(currents={"slow": jnp.asarray(-0.04), "fast": jnp.asarray(0.02)})
+    return SpikingCase(model, y._replace(thresholds={"spike": jnp.asarray(1.5)}), 0.6, 110.0, flow_rtol=0.0)
+
+
+def mat() -> SpikingCase:
+    model = GLIF.preset("MAT-RS")
+    y = model.init_state()._replace(V=jnp.asarray(7.0))
+    y = y._replace(thresholds={"fast": jnp.asarray(20.0), "slow": jnp.asarray(3.0)})
+    return SpikingCase(model, y, i_app=0.6, t1=120.0, flow_rtol=0.0)
+
+
+def escape_rate() -> SpikingCase:
+    model = EscapeRate(LIF(b_w=0.03), seed=3)
+    y = model.init_state()
+    return SpikingCase(model, y._replace(cell=lif().y, hazard=0.3 * y.limit), 0.4, 130.0, flow_rtol=1e-10)
 
 
 def spike_detector() -> SpikingCase:

@@ -4,10 +4,13 @@ Values are functions without arguments, so that nothing is built at import. A ca
 laws need beside the object: a state away from rest, an input that makes the model fire, a window.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from cases import (
     ModelCase,
@@ -15,20 +18,29 @@ from cases import (
     SpikingCase,
     StepperCase,
     StimulusCase,
+    adex,
     between_spikes,
+    conductance_lif,
+    eif,
+    escape_rate,
     fitzhugh_nagumo,
+    glif,
     hair_cell,
     hodgkin_huxley,
+    izhikevich,
     lif,
+    mat,
     membrane,
     membrane_of_schemes,
     network,
     noisy,
     noisy_current,
     pumping_membrane,
+    qif,
     rinzel,
     scheme_with_ligand,
     spike_detector,
+    synaptic_lif,
 )
 
 import jaxneuro.channels
@@ -36,6 +48,7 @@ import jaxneuro.ions
 import jaxneuro.models
 import jaxneuro.solvers
 import jaxneuro.stimuli
+import jaxneuro.surrogates
 import jaxneuro.synapses
 from jaxneuro.channels import (
     AbstractChannel,
@@ -90,6 +103,8 @@ from jaxneuro.models import (
     Network,
     PassiveMembrane,
     RegularSpiking,
+    SpikeCurrent,
+    SpikeThreshold,
     TraubMiles,
     VoltageClamp,
     WangBuzsaki,
@@ -118,6 +133,17 @@ from jaxneuro.stimuli import (
     Sampled,
     Sine,
     Step,
+)
+from jaxneuro.surrogates import (
+    AbstractSurrogate,
+    Arctan,
+    CustomSurrogate,
+    Gaussian,
+    MultiGaussian,
+    Sigmoid,
+    StraightThrough,
+    SuperSpike,
+    Triangular,
 )
 from jaxneuro.synapses import AMPA, NMDA, AbstractSynapse
 
@@ -204,7 +230,22 @@ POOLS: dict[str, Callable[[], AbstractIonPool]] = {
 
 SPIKING_MODELS: dict[str, Callable[[], SpikingCase]] = {
     "LIF": lif,
+    "AdEx": adex,
+    "ConductanceLIF": conductance_lif,
+    "EIF": eif,
+    "EscapeRate": escape_rate,
+    "GLIF": glif,
+    "GLIF-MAT": mat,
+    "Izhikevich": izhikevich,
+    "QIF": qif,
+    "SynapticLIF": synaptic_lif,
     "SpikeDetector": spike_detector,
+}
+
+# parts of models
+SPIKE_EFFECTS: dict[str, Callable[[], eqx.Module]] = {
+    "SpikeCurrent": lambda: SpikeCurrent(-0.05, 100.0),
+    "SpikeThreshold": lambda: SpikeThreshold(10.0, 20.0),
 }
 
 NETWORKS: dict[str, Callable[[], Network]] = {
@@ -250,6 +291,22 @@ SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
     "ExactSpikes": lambda: ExactSpikes(0.1),
 }
 
+SURROGATES: dict[str, Callable[[], AbstractSurrogate]] = {
+    "SuperSpike": lambda: SuperSpike(0.7),
+    "Sigmoid": lambda: Sigmoid(0.7, normalize="area"),
+    "Arctan": lambda: Arctan(0.7),
+    "Triangular": lambda: Triangular(0.3, normalize="area"),
+    "Gaussian": lambda: Gaussian(0.7),
+    "MultiGaussian": lambda: MultiGaussian(0.7, normalize="area"),
+    "StraightThrough": StraightThrough,
+    "CustomSurrogate": lambda: CustomSurrogate(lambda x: jnp.exp(-x * x), _gauss_integral, area=math.sqrt(math.pi)),
+}
+
+
+def _gauss_integral(x: Any) -> Any:
+    return 0.5 * math.sqrt(math.pi) * jax.scipy.special.erf(x)
+
+
 # for noisy models alone
 NOISY_SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
     "DiscreteChannels": lambda: DiscreteChannels(0.02),
@@ -260,7 +317,8 @@ NOISY_SOLVERS: dict[str, Callable[[], AbstractSolver]] = {
 COVERED = {
     jaxneuro.channels: (CHANNELS, RATES, NOISES),
     jaxneuro.ions: (POOLS,),
-    jaxneuro.models: (SMOOTH_MODELS, CLAMPS, NOISY_MODELS, SPIKING_MODELS, NETWORKS),
+    jaxneuro.models: (SMOOTH_MODELS, CLAMPS, NOISY_MODELS, SPIKING_MODELS, SPIKE_EFFECTS, NETWORKS),
+    jaxneuro.surrogates: (SURROGATES,),
     jaxneuro.solvers: (STEPPERS, SOLVERS, NOISY_SOLVERS),
     jaxneuro.stimuli: (STIMULI,),
     jaxneuro.synapses: (SYNAPSES,),

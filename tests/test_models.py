@@ -50,7 +50,7 @@ def test_model_keeps_structure_shape_and_precision_of_the_state(name, dtype):
         for leaf, like in zip(jax.tree.leaves(state), jax.tree.leaves(y), strict=True):
             assert leaf.shape == like.shape and leaf.dtype == dtype
         assert_finite(state)
-    assert model.voltage(y) is y.V
+    assert model.voltage(y) is (y.cell.V if name == "EscapeRate" else y.V)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -185,6 +185,15 @@ def test_spiking_model_reset_is_affine_in_its_strength(name):
 @pytest.mark.parametrize("name", SPIKING_MODELS)
 def test_spiking_model_gap_is_the_distance_to_threshold(name):
     model, y, *_ = SPIKING_MODELS[name]()
+    if name == "EscapeRate":  # what its hazard lacks
+        assert model.gap(y) == y.hazard - y.limit
+        return
+    if hasattr(model, "V_peak"):  # counted in a coordinate of the upstroke: 0 at the peak, rising, without a kink
+        V = np.linspace(-80.0, float(model.V_peak), 200)
+        gap, slope = jax.vmap(jax.value_and_grad(lambda V: model.gap(y._replace(V=V))))(V)
+        assert abs(gap[-1]) < 1e-13 and np.all(np.diff(gap) > 0) and np.all(slope > 0)
+        assert np.all(np.abs(np.diff(slope)) < 0.5)
+        return
     at_threshold = y._replace(V=y.V - model.gap(y))
     assert abs(model.gap(at_threshold)) < 1e-13 and model.gap(y) < 0
     above = at_threshold._replace(V=at_threshold.V + 0.25)

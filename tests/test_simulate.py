@@ -26,7 +26,7 @@ from jaxneuro import (
 )
 from jaxneuro.params import replace
 
-MODELS = SMOOTH_MODELS | SPIKING_MODELS
+MODELS = SMOOTH_MODELS | {name: SPIKING_MODELS[name] for name in ("LIF", "SpikeDetector")}
 
 
 def test_simulate_returns_states_and_spikes_with_their_times():

@@ -105,7 +105,7 @@ class AdEx(AbstractSpikingModel):
     ) -> AdExState:
         def held() -> AdExState:
             w_inf = self.a * (y.V - self.E_L)
-            return AdExState(y.V, w_inf + (y.w - w_inf) * jnp.exp(-h / self.tau_w))
+            return AdExState(y.V, y.w - (w_inf - y.w) * jnp.expm1(-h / self.tau_w))
 
         def free() -> AdExState:
             return AdExState(*upstroke_flow(self._upstroke(), y.V, y.w, h, self._rest(i_app), self._recovery()))

@@ -103,7 +103,7 @@ class EscapeRate(AbstractSpikingModel):
         """The limit after so many spikes: the same for the same seed, whatever else happened."""
 
         def one(seed: Array, n: Array) -> Array:
-            key = jax.random.fold_in(jax.random.key(seed.astype(jnp.int32)), n.astype(jnp.int32))
+            key = jax.random.fold_in(jax.random.key(seed.astype(jnp.int32)), jnp.ceil(n).astype(jnp.int32))
             return jax.random.exponential(key, dtype=n.dtype)
 
         return jnp.vectorize(one)(self.seed, n_spikes)

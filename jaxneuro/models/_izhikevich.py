@@ -100,7 +100,7 @@ class Izhikevich(AbstractSpikingModel):
     ) -> IzhikevichState:
         def held() -> IzhikevichState:
             u_inf = self.b * y.V
-            return IzhikevichState(y.V, u_inf + (y.u - u_inf) * jnp.exp(-self.a * h))
+            return IzhikevichState(y.V, y.u - (u_inf - y.u) * jnp.expm1(-self.a * h))
 
         def free() -> IzhikevichState:
             moved = upstroke_flow(self._upstroke(), y.V, y.u, h, self._rest(i_app), self._recovery())

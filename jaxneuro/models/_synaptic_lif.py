@@ -80,7 +80,7 @@ class SynapticLIF(AbstractSpikingModel):
         is_held: Bool[Array, "*c"] | bool,
     ) -> SynapticLIFState:
         w = y.w * jnp.exp(-h / self.tau_w)
-        i_syn = i_app + (y.i_syn - i_app) * jnp.exp(-h / self.tau_s)
+        i_syn = y.i_syn - (i_app - y.i_syn) * jnp.expm1(-h / self.tau_s)
 
         def free() -> SynapticLIFState:
             gain = self.R_m / self.tau_m
