@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxneuro._simulate import simulate
 from jaxneuro._solution import Solution
-from jaxneuro.models import LIF, AbstractModel, AbstractSpikingModel
+from jaxneuro.models import LIF, AbstractModel, AbstractSolvableModel, AbstractSpikingModel
 from jaxneuro.params import is_concrete
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, default_fixed_solver
@@ -24,6 +24,7 @@ __all__ = [
     "check_one_neuron",
     "default_fi_solver",
     "fi_curve",
+    "fi_gain",
     "isi_rate",
     "mean_rate",
     "shortfall",
@@ -117,13 +118,19 @@ class FIResult(NamedTuple):
     """f-I curve of a model: arrays of shape (n_current,).
 
     `current` in the model's input unit; `rate` [Hz] by counting; `smooth_rate` [Hz], the same from
-    `smooth_count`, between rate and rate + 1000 / duration and differentiable; `result`, how each
-    simulation ended (RESULTS).
+    `smooth_count`, between rate and rate + 1000 / duration and differentiable; `initial_rate` and
+    `steady_rate` [Hz], the inverse of the first and of the last interval between spikes in the
+    window, 0 without one: exact and differentiable where spike times are, and different where the
+    neuron adapts; `analytic_rate` [Hz], the model's own formula, without adaptation, None where it has
+    none; `result`, how each simulation ended (RESULTS).
     """
 
     current: Float[Array, " n_current"]
     rate: Float[Array, " n_current"]
     smooth_rate: Float[Array, " n_current"]
+    initial_rate: Float[Array, " n_current"]
+    steady_rate: Float[Array, " n_current"]
+    analytic_rate: Float[Array, " n_current"] | None
     result: RESULTS
 
 
@@ -172,6 +179,17 @@ def fi_curve(
     return _fi_curve(model, currents, window, solver, t1, max_spikes)
 
 
+def fi_gain(model: AbstractModel, currents: Any, **options: Any) -> Float[Array, " n_current"]:
+    """Slope of the steady f-I curve, d steady_rate / d current [Hz per unit of the input], by differentiating the
+    spike times; takes the options of `fi_curve`.
+
+    >>> fi_gain(LIF(), [0.3, 0.5])
+    """
+    currents = jnp.atleast_1d(jnp.asarray(currents, jnp.result_type(float)))
+    curve = lambda currents: fi_curve(model, currents, **options).steady_rate  # noqa: E731
+    return jax.jvp(curve, (currents,), (jnp.ones_like(currents),))[1]
+
+
 def check_one_neuron(model: AbstractModel) -> None:
     """Raise a ValueError for a network."""
     if jax.eval_shape(lambda: model.voltage(model.init_state())).ndim:
@@ -196,16 +214,34 @@ def _fi_curve(
 ) -> FIResult:
     onset, duration = window
 
-    def lane(current: Array) -> tuple[Array, Array, RESULTS]:
+    def lane(current: Array) -> tuple:
         stimulus = Step(current, onset)
         solution = simulate(model, stimulus, t1=t1, solver=solver, max_spikes=max_spikes, throw=False)
         spikes = solution.spike_times
         last = jnp.max(jnp.where(_is_inside(spikes, onset, duration), spikes, onset))
         below = shortfall(solution, last)
         count = smooth_count(spikes, onset, duration, t1=t1, below=below)
-        return mean_rate(spikes, onset, duration), 1e3 * count / duration, solution.result
+        rates = (mean_rate(spikes, onset, duration), 1e3 * count / duration, *_interval_rates(spikes, onset, duration))
+        return *rates, solution.result
 
-    return FIResult(currents, *jax.vmap(lane)(currents))
+    *rates, result = jax.vmap(lane)(currents)
+    analytic = model.rate(currents) if isinstance(model, AbstractSolvableModel) else None
+    return FIResult(currents, *rates, analytic, result)
+
+
+def _interval_rates(spikes: Float[Array, " n"], onset: Array, duration: Array) -> tuple[Array, Array]:
+    """Inverse of the first and of the last interval in a window [Hz], 0 below two spikes."""
+    inside = jnp.where(_is_inside(spikes, onset, duration), spikes, jnp.inf)
+    n_spikes = spike_count(inside)
+    has_interval = n_spikes > 1
+    order = jnp.sort(inside)
+
+    def rate(k: Array) -> Array:
+        k = jnp.clip(k, 0, inside.size - 2)
+        ends = jnp.where(has_interval, order[k + jnp.arange(2)], jnp.arange(2.0))
+        return jnp.where(has_interval, 1e3 / (ends[1] - ends[0]), 0.0)
+
+    return rate(jnp.asarray(0)), rate(n_spikes - 2)
 
 
 def _checked_times(duration: Any, onset: Any) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from jaxneuro.models._base import AbstractConductanceModel as AbstractConductanc
 from jaxneuro.models._base import AbstractModel as AbstractModel
 from jaxneuro.models._base import AbstractNetwork as AbstractNetwork
 from jaxneuro.models._base import AbstractNoisyModel as AbstractNoisyModel
+from jaxneuro.models._base import AbstractSolvableModel as AbstractSolvableModel
 from jaxneuro.models._base import AbstractSpikingModel as AbstractSpikingModel
 from jaxneuro.models._clamps import DynamicClamp as DynamicClamp
 from jaxneuro.models._clamps import IdealClamp as IdealClamp
@@ -42,28 +43,30 @@ from jaxneuro.models._traub_miles import TraubMiles as TraubMiles
 from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
 
 __all__ = [
+    "EIF",
+    "GLIF",
+    "LIF",
+    "QIF",
     "AbstractConductanceModel",
     "AbstractMembrane",
     "AbstractModel",
     "AbstractNetwork",
     "AbstractNoisyMembrane",
     "AbstractNoisyModel",
+    "AbstractSolvableModel",
     "AbstractSpikingModel",
     "AdEx",
     "ConductanceLIF",
     "ConnorStevens",
     "DynamicClamp",
-    "EIF",
     "EscapeRate",
     "FastSpiking",
     "FitzHughNagumo",
-    "GLIF",
     "HairCell",
     "HodgkinHuxley",
     "IdealClamp",
     "IntrinsicallyBursting",
     "Izhikevich",
-    "LIF",
     "LowThresholdSpiking",
     "Membrane",
     "MembraneState",
@@ -71,7 +74,6 @@ __all__ = [
     "Network",
     "NoisyMembrane",
     "PassiveMembrane",
-    "QIF",
     "RegularSpiking",
     "RinzelHodgkinHuxley",
     "SpikeCurrent",

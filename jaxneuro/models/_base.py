@@ -15,6 +15,7 @@ __all__ = [
     "AbstractModel",
     "AbstractNetwork",
     "AbstractNoisyModel",
+    "AbstractSolvableModel",
     "AbstractSpikingModel",
     "rk4_flow",
 ]
@@ -110,6 +111,19 @@ class AbstractSpikingModel(AbstractModel):
 
         Where `is_held`, the voltage has zero derivative while the other variables go on.
         """
+
+
+class AbstractSolvableModel(AbstractSpikingModel):
+    """A spiking model whose firing at a constant input is known without simulating it."""
+
+    @property
+    @abc.abstractmethod
+    def rheobase(self) -> Float[Array, ""]:
+        """Constant input above which it fires for ever."""
+
+    @abc.abstractmethod
+    def rate(self, i_app: Float[Array, "*c"] | float) -> Float[Array, "*c"]:
+        """Firing rate [Hz] at a constant input, without adaptation; 0 up to the rheobase."""
 
 
 class AbstractNetwork(AbstractSpikingModel):

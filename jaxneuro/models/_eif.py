@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.models._base import AbstractSpikingModel
+from jaxneuro.models._base import AbstractSolvableModel
 from jaxneuro.models._integrate_and_fire import check_below, held_or_free
 from jaxneuro.models._upstroke import ExponentialUpstroke, Linear, upstroke_flow, upstroke_time
 from jaxneuro.params import param
@@ -20,7 +20,7 @@ class EIFState(NamedTuple):
     V: Float[Array, "*c"]
 
 
-class EIF(AbstractSpikingModel):
+class EIF(AbstractSolvableModel):
     """Exponential integrate-and-fire neuron.
 
     tau_m dV/dt = -(V - E_L) + Delta_T exp((V - V_T) / Delta_T) + R_m i_app        [mV]
@@ -88,10 +88,12 @@ class EIF(AbstractSpikingModel):
         i_app = jnp.asarray(i_app, self.R_m.dtype)
         is_firing = i_app > self.rheobase
         drive = jnp.where(is_firing, i_app, self.rheobase + jnp.abs(self.rheobase) + 1.0)
-        period = self.t_ref + upstroke_time(
-            self._upstroke(), self.V_reset, lambda V: self._rest(drive[..., None])(V, jnp.zeros_like(V))
-        )
-        return jnp.where(is_firing, 1e3 / period, 0.0)
+        return jnp.where(is_firing, 1e3 / (self.t_ref + jnp.vectorize(self._rise)(drive)), 0.0)
+
+    def _rise(self, i_app: Float[Array, ""]) -> Float[Array, ""]:
+        """Time from V_reset to V_peak [ms]."""
+        rest = self._rest(i_app)
+        return upstroke_time(self._upstroke(), self.V_reset, lambda V: rest(V, jnp.zeros_like(V)))
 
     def _upstroke(self) -> ExponentialUpstroke:
         return ExponentialUpstroke(1 / self.tau_m, self.V_T, self.V_peak, self.Delta_T)

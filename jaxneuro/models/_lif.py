@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.models._base import AbstractSpikingModel
+from jaxneuro.models._base import AbstractSolvableModel
 from jaxneuro.models._integrate_and_fire import check_below, held_or_free, leaky_response
 from jaxneuro.params import param
 
@@ -20,7 +20,7 @@ class LIFState(NamedTuple):
     w: Float[Array, "*c"]
 
 
-class LIF(AbstractSpikingModel):
+class LIF(AbstractSolvableModel):
     """Leaky integrate-and-fire neuron with a spike-triggered adaptation current.
 
     tau_m dV/dt = -(V - E_L) + R_m (i_app - w)        [mV]

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.models._base import AbstractSpikingModel
+from jaxneuro.models._base import AbstractSolvableModel
 from jaxneuro.models._integrate_and_fire import check_below, held_or_free
 from jaxneuro.models._upstroke import QuadraticUpstroke
 from jaxneuro.numerics import cos_sqrt, sinc_sqrt
@@ -21,7 +21,7 @@ class QIFState(NamedTuple):
     V: Float[Array, "*c"]
 
 
-class QIF(AbstractSpikingModel):
+class QIF(AbstractSolvableModel):
     """Quadratic integrate-and-fire neuron, with the time constant and the resistance of its rest.
 
     tau_m dV/dt = (V - E_L) (V - V_c) / (V_c - E_L) + R_m i_app        [mV]
@@ -76,10 +76,14 @@ class QIF(AbstractSpikingModel):
             angle = up.k * c * h * h
             cosine, sine = cos_sqrt(angle), h * sinc_sqrt(angle)
             top, bottom = u * cosine + c * sine, cosine - up.k * u * sine
-            # near the peak and beyond it 1 / u = bottom / top is regular, elsewhere u = top / bottom
-            is_up = top > jnp.abs(bottom) * (up.start - up.V_mid)
-            high = up.voltage(bottom / jnp.where(is_up, top, 1.0))
-            return QIFState(jnp.where(is_up, high, up.V_mid + top / jnp.where(is_up, 1.0, bottom)))
+            # near the peak and a little beyond it 1 / u = bottom / top is regular, elsewhere u = top / bottom
+            reach = up.start - up.V_mid
+            is_long = angle >= jnp.pi**2  # in which it passes the peak from wherever it starts
+            is_up = (top > jnp.abs(bottom) * reach) & ~is_long
+            is_beyond = is_long | (bottom <= 0)
+            high = up.voltage(jnp.where(is_up, bottom / jnp.where(is_up, top, 1.0), -1 / reach))
+            low = up.V_mid + top / jnp.where(is_up | is_beyond, 1.0, bottom)
+            return QIFState(jnp.where(is_up | is_beyond, high, low))
 
         return held_or_free(is_held, lambda: y, free)
 
