@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxneuro.lanes import where_needed
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._fixed_step import check_dt, check_memory
 from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
 from jaxneuro.solvers._run import AbstractFixedSolver
-from jaxneuro.solvers._threshold import threshold_crossing
+from jaxneuro.solvers._threshold import gap_and_slope, may_cross, threshold_crossing
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["ExactSpikes"]
@@ -125,14 +126,46 @@ def _smaller(a: Array, b: Array) -> Array:
     return jnp.where(a <= b, a, b)
 
 
+class _Free(NamedTuple):
+    """A neuron that has just become free of its refractory period, if it was in one."""
+
+    model: AbstractSpikingModel
+    y: Any
+    i_app: Any
+    held: Float[Array, "*shape"]  # how long V was held in this step [ms]
+    h: Float[Array, "*shape"]  # what is left of the step [ms]
+    refractory: Float[Array, "*shape"]  # what is left of it [ms]
+    is_armed: Bool[Array, "*shape"]
+
+
 def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _Carry) -> _Moved:
-    """One step of every neuron of the model: refractory, free, spike, refractory, free."""
+    """One step of every neuron of the model: refractory, free, spike, refractory, free.
+
+    The last three only where there may be a spike, which in most steps is nowhere.
+    """
     h = jnp.broadcast_to(h, carry.refractory.shape)
     held = _smaller(carry.refractory, h)
     y = model.flow(y, i_app, held, is_held=True)
-    free = h - held
-    has_spiked, s = threshold_crossing(model, y, i_app, free, carry.is_armed)
-    rest = free - s
+    free = _Free(model, y, i_app, held, h - held, carry.refractory - held, carry.is_armed)
+    end = model.flow(y, i_app, free.h, is_held=False)
+    gaps, slopes = zip(*(gap_and_slope(model, state, i_app) for state in (y, end)), strict=True)
+    still = _Moved(
+        end,
+        free.refractory,
+        carry.is_armed | (gaps[1] < 0),
+        jnp.zeros_like(carry.is_armed),
+        held + free.h,
+        jnp.zeros_like(carry.is_armed),
+    )
+    may_spike = may_cross(gaps, slopes, free.h, carry.is_armed)
+    return where_needed(_with_spike, jnp.any(may_spike), free, still)
+
+
+def _with_spike(start: _Free) -> _Moved:
+    """The rest of a step in which there may be a spike."""
+    model, y, i_app, held, h, refractory, was_armed = start
+    has_spiked, s = threshold_crossing(model, y, i_app, h, was_armed)
+    rest = h - s
     t_ref = jnp.broadcast_to(model.t_ref, h.shape)
     held_again = jnp.where(has_spiked, _smaller(t_ref, rest), 0.0)
 
@@ -148,8 +181,8 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
     y, (before, after) = jax.lax.scan(phase, y, jax.tree.map(lambda *x: jnp.stack(x), to_spike, onwards))
     # a reset that changes nothing leaves the gap at 0 up to rounding: that is not below threshold
     is_below, gap_end = (after[0] < 0) & (after[0] < before[0]), after[1]
-    is_armed = jnp.where(has_spiked, is_below, carry.is_armed) | (gap_end < 0)
-    refractory = jnp.where(has_spiked, t_ref - held_again, carry.refractory - held)
+    is_armed = jnp.where(has_spiked, is_below, was_armed) | (gap_end < 0)
+    refractory = jnp.where(has_spiked, t_ref - held_again, refractory)
     return _Moved(y, refractory, is_armed, has_spiked, held + s, has_spiked & is_below & (gap_end >= 0))
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models import AbstractSpikingModel
 
-__all__ = ["threshold_crossing"]
+__all__ = ["gap_and_slope", "may_cross", "threshold_crossing"]
 
 _Function = Callable[[Array], Array]
 _MAX_ITERATIONS = 100  # bisection alone needs 53 in float64
@@ -29,7 +29,7 @@ def threshold_crossing(
     fixed = jax.tree.map(jax.lax.stop_gradient, (model, y, i_app))
     still, until = _gap_along(*fixed), jax.lax.stop_gradient(h)
 
-    gap_start, slope_start = _gap_and_slope(*fixed)
+    gap_start, slope_start = gap_and_slope(*fixed)
     crosses, s = _first_root(still, until, gap_start < 0, slope_start > 0)
     starts_above = is_armed & (gap_start >= 0)
 
@@ -47,8 +47,18 @@ def _gap_along(model: AbstractSpikingModel, y: Any, i_app: Any) -> _Function:
     return lambda s: model.gap(model.flow(y, i_app, s, is_held=False))
 
 
-def _gap_and_slope(model: AbstractSpikingModel, y: Any, i_app: Any) -> tuple[Array, Array]:
+def gap_and_slope(model: AbstractSpikingModel, y: Any, i_app: Any) -> tuple[Array, Array]:
+    """The gap and its time derivative at a state."""
     return jax.jvp(model.gap, (y,), (model.dynamics(y, i_app),))
+
+
+def may_cross(
+    gaps: tuple[Array, Array], slopes: tuple[Array, Array], h: Float[Array, "*shape"], is_armed: Bool[Array, "*shape"]
+) -> Bool[Array, "*shape"]:
+    """Whether a neuron may reach its threshold within h, from gap and slope at both ends: already there, there at the
+    end, or with a maximum between, if the lines through either end reach 0."""
+    has_peak = (slopes[0] > 0) & (slopes[1] < 0) & ((gaps[0] + slopes[0] * h >= 0) | (gaps[1] - slopes[1] * h >= 0))
+    return jnp.where(gaps[0] >= 0, is_armed, (gaps[1] >= 0) | has_peak)
 
 
 def _value_and_slope(f: _Function, s: Array) -> tuple[Array, Array]:
