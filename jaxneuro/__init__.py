@@ -13,6 +13,7 @@ from jaxneuro.analysis.clamp import clamp_family as clamp_family
 from jaxneuro.analysis.clamp import voltage_clamp as voltage_clamp
 from jaxneuro.analysis.convergence import convergence as convergence
 from jaxneuro.analysis.firing import fi_curve as fi_curve
+from jaxneuro.analysis.firing import fi_gain as fi_gain
 from jaxneuro.analysis.phase_plane import phase_plane as phase_plane
 from jaxneuro.channels import HHPotassium as HHPotassium
 from jaxneuro.channels import HHSodium as HHSodium
@@ -23,6 +24,7 @@ from jaxneuro.fitters import FitResult as FitResult
 from jaxneuro.fitters import SpikeTimes as SpikeTimes
 from jaxneuro.fitters import VoltageTrace as VoltageTrace
 from jaxneuro.fitters import fit as fit
+from jaxneuro.io import read_glif as read_glif
 from jaxneuro.io import read_recording as read_recording
 from jaxneuro.ions import CalciumPool as CalciumPool
 from jaxneuro.ions import IonPool as IonPool

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxpr_as_fun
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool
 
 from jaxneuro.compilation import HAS_JAXLIB_012
 
@@ -133,67 +133,6 @@ def _any_lane_rule(axis_size: int, in_batched: list[bool], condition: Array) -> 
     return any_lane(jnp.any(condition, axis=0)), False
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def where_needed(function: Callable[[Any], Any], needs: Bool[Array, ""], operand: Any, default: Any) -> Any:
-    """`function(operand)` if it is needed, else `default`, a tree like it: for what few lanes need at a time.
-
-    Under jax.vmap only the lanes that need it are computed, a few together; derivatives are those of a `where` over all
-    lanes. `function` must hold no arrays of its own.
-    """
-    return _for_the_few(function)(needs, operand, default)
-
-
-@where_needed.defjvp
-def _where_needed_jvp(function: Callable[[Any], Any], primals: tuple, tangents: tuple) -> tuple:
-    def everywhere(needs: Array, operand: Any, default: Any) -> Any:
-        return jax.tree.map(lambda a, b: jnp.where(needs, a, b), function(operand), default)
-
-    return jax.jvp(everywhere, primals, tangents)
-
-
-def _for_the_few(function: Callable[[Any], Any]) -> Callable[[Array, Any, Any], Any]:
-    @jax.custom_batching.custom_vmap
-    def call(needs: Array, operand: Any, default: Any) -> Any:
-        return jax.lax.cond(needs, function, lambda _: default, operand)
-
-    @call.def_vmap
-    def rule(axis_size: int, in_batched: list[Any], needs: Array, operand: Any, default: Any) -> tuple[Any, Any]:
-        needs_batched, operand_batched, default_batched = in_batched
-
-        def spread(leaf: Array, is_batched: bool) -> Array:
-            return leaf if is_batched else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
-
-        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, operand_batched)
-        per_go = min(_FEW, axis_size)
-
-        def some(state: tuple[Array, Any]) -> tuple[Array, Any]:
-            pending, out = state
-            at = _one_per_column(pending, per_go)
-            chosen = jax.tree.map(
-                lambda leaf, is_batched: leaf.at[at].get(mode="clip") if is_batched else leaf, operand, operand_batched
-            )
-            found = jax.vmap(function, in_axes=(axes,), axis_size=per_go)(chosen)
-            out = jax.tree.map(lambda all_, few: all_.at[at].set(few, mode="drop"), out, found)
-            return pending.at[at].set(False, mode="drop"), out
-
-        start = (spread(needs, needs_batched), jax.tree.map(spread, default, default_batched))
-        _, out = jax.lax.while_loop(lambda state: jnp.any(state[0]), some, start)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return call
-
-
-_FEW = 16
-
-
-def _one_per_column(x: Bool[Array, " n"], size: int) -> Int[Array, " size"]:
-    """Index of the first that is true in every size-th lane from each of the first on, and n where there is none.
-    Neighbours, which are often alike, are in different columns."""
-    n = x.shape[0]
-    order = jnp.where(x, jnp.arange(n, dtype=jnp.int32), n)
-    return jnp.min(jnp.concatenate([order, jnp.full(-n % size, n, jnp.int32)]).reshape(-1, size), axis=0)
-
-
 def chunked(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of pytrees of arrays, which under a user's jax.vmap runs in chunks instead of all lanes at once.
 
@@ -248,13 +187,20 @@ class Plan(NamedTuple):
         return self.width * self.per_batch
 
 
-def plan(n_lane: int, cores: int | None = None) -> Plan:
-    """The plan for `n_lane` lanes on `cores` cores, None for all that this process may use."""
+# Chunk of lanes whose step is so short that calling its kernels takes longer than they do.
+_LIGHT_WIDTH = 2048
+
+
+def plan(n_lane: int, cores: int | None = None, *, is_light: bool = False) -> Plan:
+    """The plan for `n_lane` lanes on `cores` cores, None for all that this process may use; of many light lanes, a
+    few operations a step, in wide chunks."""
     if cores is not None and (isinstance(cores, bool) or not isinstance(cores, int) or cores < 1):
         raise ValueError(f"Argument `cores` must be a whole number of at least 1, but is {cores!r}; None takes all.")
     cores = (cores or n_cores()) if _is_cpu() else 1
     is_whole = not _is_cpu() or n_lane < _FEWEST
     width = n_lane if is_whole else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
+    if is_light and not is_whole and n_lane >= _LIGHT_WIDTH * cores:
+        width = _LIGHT_WIDTH
     n_chunk = math.ceil(n_lane / width)
     # a power of two, so that there are few shapes, and every core has something to do
     per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)

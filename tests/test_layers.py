@@ -18,6 +18,7 @@ FLOORS = (
         "compilation",
         "datasets",
         "electrochemistry",
+        "few_lanes",
         "lanes",
         "numerics",
         "params",

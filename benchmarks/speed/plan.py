@@ -38,6 +38,10 @@ PAIRS = {
     "diffrax-adaptive": Pair("against diffrax, adaptive at equal error", "against_diffrax", "measure_adaptive"),
     "jaxley": Pair("against Jaxley", "against_jaxley", needs="jaxley"),
     "neuron": Pair("against NEURON", "against_neuron", precisions=("float64",), quick=("float64",), needs="neuron"),
+    "spiking": Pair("exact spikes against diffrax events and the grid", "spiking", quick=("float64",)),
+    "surrogates": Pair(
+        "surrogate gradients beside exact ones", "spiking", "measure_surrogates", ("float64",), quick=("float64",)
+    ),
     "gradients": Pair("gradients beside forward runs", "gradients"),
     "compilation": Pair("compilation", "compilation", precisions=("float32",)),
     "cores": Pair("two cores beside one", "cores", precisions=("float32",), cores=2),

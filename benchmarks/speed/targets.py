@@ -40,6 +40,8 @@ _AT_MOST = {
 _AT_LEAST = {
     "diffrax-hh": {"float32": 8.0, "float64": 4.0},
     "diffrax-adaptive": {"float32": 3.5, "float64": 1.9},
+    "spiking-forward": {"float32": 2.0, "float64": 2.0},
+    "spiking-gradient": {"float32": 5.0, "float64": 5.0},
     "jaxley-sweep": {"float32": 3.0},
     "jaxley-vmap": {"float32": 2.0},
     "jaxley-gradient": {"float32": 8.0},

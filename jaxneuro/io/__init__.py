@@ -8,11 +8,12 @@ import os
 from pathlib import Path
 
 from jaxneuro.io.abf import read_abf
+from jaxneuro.io.glif import read_glif
 from jaxneuro.io.nwb import read_nwb
 from jaxneuro.io.table import read_csv, read_npz
 from jaxneuro.recording import Recording
 
-__all__ = ["read_abf", "read_csv", "read_npz", "read_nwb", "read_recording"]
+__all__ = ["read_abf", "read_csv", "read_glif", "read_npz", "read_nwb", "read_recording"]
 
 _SUFFIXES = (".abf", ".csv", ".npz", ".nwb")
 

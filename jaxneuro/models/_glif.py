@@ -58,7 +58,7 @@ class GLIF(AbstractSpikingModel):
     tau_m dV/dt = -(V - E_L) + R_m (i_app + sum of currents)        [mV]
     dtheta_V/dt = a_V (V - E_L) - b_V theta_V                       [mV/ms]
     V >= V_th + sum of thresholds + theta_V:
-        V -> E_L + reset_gain (V - E_L) - reset_drop, held for t_ref; each `SpikeCurrent` and `SpikeThreshold` jumps
+        V -> E_L + reset_gain (V - E_L) - reset_drop, held for t_ref like theta_V; currents and thresholds jump
 
     The GLIF models of Teeter et al. (2018): GLIF1 has nothing more than V, GLIF2 a `SpikeThreshold` and the reset rule,
     GLIF3 `SpikeCurrent`s, GLIF4 all of these, GLIF5 also a_V and b_V; `jaxneuro.io.read_glif` reads their files. With
@@ -161,8 +161,4 @@ class GLIF(AbstractSpikingModel):
                 followed = followed + drive * exp_second_difference(decay, rate, self.b_V, h)
             return decayed._replace(V=V, theta_V=forgotten + self.a_V * followed)
 
-        def held() -> GLIFState:
-            followed = (y.V - self.E_L) * exp_difference(nothing, self.b_V, h)
-            return decayed._replace(theta_V=forgotten + self.a_V * followed)
-
-        return held_or_free(is_held, held if self.holds_voltage else free, free)
+        return held_or_free(is_held, (lambda: decayed) if self.holds_voltage else free, free)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.lanes import where_needed
+from jaxneuro.few_lanes import where_needed
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._fixed_step import check_dt, check_memory
@@ -145,19 +145,21 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
     """
     h = jnp.broadcast_to(h, carry.refractory.shape)
     held = _smaller(carry.refractory, h)
+    # over threshold still, or again, when the refractory time runs out: that is a spike
+    is_armed = carry.is_armed | ((carry.refractory > 0) & (carry.refractory <= h))
     y = model.flow(y, i_app, held, is_held=True)
-    free = _Free(model, y, i_app, held, h - held, carry.refractory - held, carry.is_armed)
+    free = _Free(model, y, i_app, held, h - held, carry.refractory - held, is_armed)
     end = model.flow(y, i_app, free.h, is_held=False)
     gaps, slopes = zip(*(gap_and_slope(model, state, i_app) for state in (y, end)), strict=True)
     still = _Moved(
         end,
         free.refractory,
-        carry.is_armed | (gaps[1] < 0),
-        jnp.zeros_like(carry.is_armed),
+        is_armed | (gaps[1] < 0),
+        jnp.zeros_like(is_armed),
         held + free.h,
-        jnp.zeros_like(carry.is_armed),
+        jnp.zeros_like(is_armed),
     )
-    may_spike = may_cross(gaps, slopes, free.h, carry.is_armed)
+    may_spike = may_cross(gaps, slopes, free.h, is_armed)
     return where_needed(_with_spike, jnp.any(may_spike), free, still)
 
 
@@ -181,7 +183,8 @@ def _with_spike(start: _Free) -> _Moved:
     y, (before, after) = jax.lax.scan(phase, y, jax.tree.map(lambda *x: jnp.stack(x), to_spike, onwards))
     # a reset that changes nothing leaves the gap at 0 up to rounding: that is not below threshold
     is_below, gap_end = (after[0] < 0) & (after[0] < before[0]), after[1]
-    is_armed = jnp.where(has_spiked, is_below, was_armed) | (gap_end < 0)
+    is_free_again = (t_ref > 0) & (t_ref <= rest)
+    is_armed = jnp.where(has_spiked, is_below | is_free_again, was_armed) | (gap_end < 0)
     refractory = jnp.where(has_spiked, t_ref - held_again, refractory)
     return _Moved(y, refractory, is_armed, has_spiked, held + s, has_spiked & is_below & (gap_end >= 0))
 

@@ -51,13 +51,15 @@ class GridSpikes(AbstractProgram):
         is_held = carry.refractory > 0.5 * h
         y = self._moved(carry.y, edge, is_held)
         gap = model.gap(y)
-        may_fire = carry.is_armed & ~is_held
+        # the end of a refractory period arms, wherever the voltage is by then
+        is_armed = carry.is_armed | (carry.refractory > 0)
+        may_fire = is_armed & ~is_held
         has_spiked = may_fire & (gap >= 0)
         spike = None if self.surrogate is None else jnp.where(may_fire, self.surrogate(gap), 0.0)
         y = model.reset(y, self._strength(has_spiked, spike))
         gap_after = model.gap(y)
         refractory = jnp.where(has_spiked, model.t_ref, jnp.maximum(carry.refractory - h, 0.0))
-        is_armed = jnp.where(has_spiked, gap_after < 0, carry.is_armed | (gap_after < 0))
+        is_armed = jnp.where(has_spiked | is_held, gap_after < 0, is_armed | (gap_after < 0))
         span = Span(
             edge.left, edge.right, carry.y, y, has_spiked, jnp.where(has_spiked, h, jnp.inf), edge.row, spike=spike
         )

@@ -15,7 +15,7 @@ from jaxneuro import params
 from jaxneuro._simulate import check_shape, checked_run, simulate
 from jaxneuro.compilation import compile_seconds
 from jaxneuro.lanes import Plan, plan, run_batches, store
-from jaxneuro.models import AbstractModel
+from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.params import ParamInfo
 from jaxneuro.results import outcome_names
 from jaxneuro.solvers import AbstractSolver, Adaptive, Reducer, TimeGrid, default_fixed_solver
@@ -79,7 +79,7 @@ def sweep(
     dtype = jnp.result_type(float)
     values = {name: column.astype(dtype) for name, column in grid.columns.items()}
 
-    cut = plan(len(grid), cores)
+    cut = planned(model, len(grid), cores)
     kept, is_done = None, np.zeros(len(grid), bool)
     bar = tqdm(total=len(grid), unit="run", unit_scale=True, desc="sweep", disable=not progress)
     with compile_seconds() as watch, bar:
@@ -100,6 +100,12 @@ def sweep(
         "solver": str(solver),
     }
     return _dataset(grid, infos, measures, columns, codes, times.save_ts, seconds)
+
+
+def planned(model: AbstractModel, n_lane: int, cores: int | None) -> Plan:
+    """How the lanes of a sweep are cut: integrate-and-fire neurons are light."""
+    is_light = isinstance(model, AbstractSpikingModel) and not isinstance(model, AbstractNetwork)
+    return plan(n_lane, cores, is_light=is_light)
 
 
 class Lane(eqx.Module):
