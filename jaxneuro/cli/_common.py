@@ -13,13 +13,17 @@ import click
 
 from jaxneuro import params
 from jaxneuro.models import (
+    EIF,
     LIF,
+    QIF,
     AbstractModel,
+    AdEx,
     ConnorStevens,
     FastSpiking,
     FitzHughNagumo,
     HodgkinHuxley,
     IntrinsicallyBursting,
+    Izhikevich,
     LowThresholdSpiking,
     MorrisLecar,
     RegularSpiking,
@@ -34,6 +38,10 @@ MODELS: dict[str, type[AbstractModel]] = {
     "hh": HodgkinHuxley,
     "fhn": FitzHughNagumo,
     "lif": LIF,
+    "eif": EIF,
+    "qif": QIF,
+    "adex": AdEx,
+    "izhikevich": Izhikevich,
     "connor-stevens": ConnorStevens,
     "regular-spiking": RegularSpiking,
     "fast-spiking": FastSpiking,

@@ -9,12 +9,18 @@ from jaxneuro.cli._common import build_model, common_options, model_option, outp
 
 __all__ = ["fi"]
 
-_RANGES = {"hh": (0.0, 20.0), "fhn": (0.0, 1.0), "lif": (0.0, 0.6)}
+# currents of a curve where none are given, by the model's input unit
+_RANGES = {"uA/cm^2": (0.0, 20.0), "1": (0.0, 1.0), "nA": (0.0, 1.0), "mV/ms": (0.0, 20.0)}
 
 
 @click.command()
 @click.argument("model")
-@click.option("--low", type=float, default=None, help="Lowest current [uA/cm^2 for hh, nA for lif, 1 for fhn].")
+@click.option(
+    "--low",
+    type=float,
+    default=None,
+    help="Lowest current [unit of the model: uA/cm^2 for cells, nA for lif, 1 for fhn].",
+)
 @click.option("--high", type=float, default=None, help="Highest current [same unit].")
 @click.option("--points", type=click.IntRange(min=2), default=21, show_default=True, help="Number of currents [1].")
 @click.option("--duration", type=float, default=500.0, show_default=True, help="Length of each step [ms].")
@@ -30,7 +36,7 @@ def fi(
     out: Path,
     seed: int,
 ) -> None:
-    """Firing rate of MODEL (hh, fhn or lif) over the injected current.
+    """Firing rate of MODEL (hh, lif, adex, ...) over the injected current.
 
     Writes fi.csv and fi.png.
 
@@ -43,7 +49,7 @@ def fi(
     from jaxneuro.plot import plot_fi
 
     neuron = build_model(model, settings)
-    lowest, highest = _RANGES[model.lower()]
+    lowest, highest = _RANGES[neuron.input_unit]
     low, high = lowest if low is None else low, highest if high is None else high
     if not low < high:
         raise ValueError(f"Option --low must be below --high, but is {low:g} with --high {high:g}; swap them.")

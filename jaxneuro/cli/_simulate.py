@@ -33,7 +33,7 @@ def simulate(
     out: Path,
     seed: int,
 ) -> None:
-    """Simulate MODEL (hh, fhn or lif) under a current step.
+    """Simulate MODEL (hh, lif, adex, ...) under a current step.
 
     Writes simulation.png, simulation.csv (time_ms, voltage_mV and the current) and simulation.json (spike times).
 
