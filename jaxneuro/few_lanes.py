@@ -42,7 +42,7 @@ def _for_the_few(function: Callable[[Any], Any]) -> Callable[[Array, Any, Any], 
             return leaf if is_batched else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
 
         axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, operand_batched)
-        per_go = max(_FEWEST_NEEDED, axis_size // _SHARE_NEEDED)
+        per_go = min(max(_FEWEST_NEEDED, axis_size // _SHARE_NEEDED), axis_size)
 
         def some(state: tuple[Array, Any]) -> tuple[Array, Any]:
             pending, out = state
@@ -63,7 +63,7 @@ def _for_the_few(function: Callable[[Any], Any]) -> Callable[[Array, Any, Any], 
 
 # How many lanes are computed at a time where few need it: as many as spike in a step of a tenth of a millisecond, and
 # some to spare.
-_SHARE_NEEDED, _FEWEST_NEEDED = 32, 4
+_SHARE_NEEDED, _FEWEST_NEEDED = 32, 16
 
 
 def _one_per_column(x: Bool[Array, " n"], size: int) -> Int[Array, " size"]:

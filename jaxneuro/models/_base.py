@@ -92,6 +92,10 @@ class AbstractSpikingModel(AbstractModel):
     t_ref: eqx.AbstractVar[Float[Array, "*shape"]]
     """Absolute refractory period [ms], >= 0, during which the held variables (V) do not move."""
 
+    is_simple: eqx.AbstractVar[bool]
+    """Whether the flow is a few operations, so that a solver may write it down many times; others it puts into loops,
+    since fused with one another they would compile for minutes."""
+
     dt_default: eqx.AbstractVar[float]
     """Step at which the flow's own error is negligible [ms]."""
 

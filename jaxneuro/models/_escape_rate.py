@@ -1,6 +1,6 @@
 """Stochastic threshold: spikes at a rate that grows with the distance to threshold."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -41,6 +41,7 @@ class EscapeRate(AbstractSpikingModel):
     11:e1004275 (GIF). doi:10.1371/journal.pcbi.1004275
     """
 
+    is_simple: ClassVar[bool] = False
     cell: AbstractSpikingModel
     rate_0: Array = param(100.0, unit="Hz", bounds=(0, None), doc="Rate of spikes at threshold.")
     Delta_u: Array = param(2.0, unit="mV", bounds=(0, None), is_open=True, doc="Width of the threshold.")

@@ -82,6 +82,7 @@ class GLIF(AbstractSpikingModel):
         "MAT-CH": _mat(-0.5, 0.4, 26.0),
     }
     input_unit: ClassVar[str] = "nA"
+    is_simple: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.1
     currents: dict[str, SpikeCurrent] = eqx.field(default_factory=dict)
     thresholds: dict[str, SpikeThreshold] = eqx.field(default_factory=dict)

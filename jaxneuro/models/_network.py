@@ -1,7 +1,7 @@
 """Small networks of spiking cells."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -51,6 +51,7 @@ class Network(AbstractNetwork):
     delay: Array = param(unit="ms", bounds=(0, None), doc="Delay of each synapse.")
     max_delay: float = eqx.field(static=True)
     spike_threshold: float = eqx.field(static=True, default=0.0)
+    is_simple: ClassVar[bool] = False
 
     def __init__(
         self,

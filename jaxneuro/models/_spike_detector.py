@@ -1,6 +1,6 @@
 """Makes a smooth cell a spiking one: its upward crossings are events, nothing is reset."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -24,6 +24,7 @@ class SpikeDetector(AbstractSpikingModel):
     cell: AbstractModel
     threshold: Array = param(0.0, unit="mV", doc="Voltage whose upward crossing is a spike.")
     spike_threshold: float = eqx.field(static=True, default=0.0)
+    is_simple: ClassVar[bool] = False
 
     @property
     def input_unit(self) -> str:

@@ -177,10 +177,11 @@ def _with_spike(start: _Free) -> _Moved:
         after = model.reset(y, part.resets)
         return after, (model.gap(y), model.gap(after))
 
-    # to the spike, and on from there: a loop, since a flow fused with another one would compile for minutes
+    # to the spike, and on from there
     none = jnp.zeros_like(h)
     to_spike, onwards = _Phase(none, s, has_spiked.astype(h.dtype)), _Phase(held_again, rest - held_again, none)
-    y, (before, after) = jax.lax.scan(phase, y, jax.tree.map(lambda *x: jnp.stack(x), to_spike, onwards))
+    parts = jax.tree.map(lambda *x: jnp.stack(x), to_spike, onwards)
+    y, (before, after) = jax.lax.scan(phase, y, parts, unroll=2 if model.is_simple else 1)
     # a reset that changes nothing leaves the gap at 0 up to rounding: that is not below threshold
     is_below, gap_end = (after[0] < 0) & (after[0] < before[0]), after[1]
     is_free_again = (t_ref > 0) & (t_ref <= rest)

@@ -53,7 +53,7 @@ class FixedStep(AbstractFixedSolver):
     ExponentialStrang() on conductance models and RK4() on others; `memory` [GiB], the most that the stored states may
     take, of the lanes that run together (256 per core, 128 in float64); None for an eighth of the machine's;
     `surrogate`, the derivative of a spike in the distance to threshold, e.g. SuperSpike(); `attach_reset`, whether the
-    reset has it too, which can make training harder (Zenke & Vogels 2021, doi:10.1162/neco_a_01367).
+    reset has it too, which needs a low bump, see `jaxneuro.surrogates`.
 
     >>> FixedStep(0.025, solver=ExponentialStrang())
     """

@@ -30,15 +30,19 @@ def threshold_crossing(
     still, until = _gap_along(*fixed), jax.lax.stop_gradient(h)
 
     gap_start, slope_start = gap_and_slope(*fixed)
-    crosses, s = _first_root(still, until, gap_start < 0, slope_start > 0)
+    crosses, s = _first_root(still, until, gap_start < 0, slope_start > 0, n_first=4 if model.is_simple else 0)
     starts_above = is_armed & (gap_start >= 0)
 
     def polish(_: int, s: Array) -> Array:
         value, slope = _value_and_slope(gap, s)
         return s - jnp.where(crosses, value / jnp.where(crosses & (slope != 0), slope, 1.0), 0.0)
 
-    # a loop, not unrolled: a flow fused with itself would compile for minutes
-    s = jax.lax.fori_loop(0, _POLISH, polish, jnp.where(starts_above, 0.0, s))
+    s = jnp.where(starts_above, 0.0, s)
+    if model.is_simple:
+        for k in range(_POLISH):
+            s = polish(k, s)
+    else:
+        s = jax.lax.fori_loop(0, _POLISH, polish, s)
     has_spiked = starts_above | crosses
     return has_spiked, jnp.where(has_spiked, s, h)
 
@@ -78,13 +82,14 @@ class _Search(NamedTuple):
 
 
 def _first_root(
-    f: _Function, h: Array, is_below: Bool[Array, "*s"], is_rising: Bool[Array, "*s"]
+    f: _Function, h: Array, is_below: Bool[Array, "*s"], is_rising: Bool[Array, "*s"], *, n_first: int
 ) -> tuple[Bool[Array, "*s"], Float[Array, "*s"]]:
     """Whether f, below 0 at 0, reaches 0 within h, and where, to rounding.
 
     By Newton's method, and bisection where that would leave the bracket. An f that rises at 0 and is below 0 again and
     falling at h is bisected for its maximum, until a point above 0 is found or the interval is empty. One loop for
-    both, whose first iteration looks at h.
+    both, whose first iteration looks at h; its first `n_first` iterations, mostly all that are needed, are written down
+    before it.
     """
 
     def iterate(state: _Search) -> _Search:
@@ -97,7 +102,8 @@ def _first_root(
         newton = s - value / jnp.where(slope > 0, slope, 1.0)
         is_inside = has_root & (slope > 0) & (newton > low) & (newton < high)
         proposal = jnp.where(is_inside, newton, 0.5 * (low + high))
-        is_done = jnp.abs(proposal - s) <= 4 * jnp.finfo(s.dtype).eps * h
+        # what Newton's two later steps make of a millionth of the step is rounding
+        is_done = jnp.abs(proposal - s) <= jnp.where(is_inside, 1e-6, 4 * jnp.finfo(s.dtype).eps) * h
         goes_on = is_active & (has_root | is_seeking) & ~is_done
         return _Search(k + 1, jnp.where(goes_on, proposal, s), low, high, has_root, is_seeking, goes_on)
 
@@ -105,5 +111,8 @@ def _first_root(
         return (state.k < _MAX_ITERATIONS) & jnp.any(state.is_active)
 
     none = jnp.zeros_like(is_below)
-    end = jax.lax.while_loop(is_running, iterate, _Search(0, h, jnp.zeros_like(h), h, none, none, is_below))
+    state = _Search(0, h, jnp.zeros_like(h), h, none, none, is_below)
+    for _ in range(n_first):
+        state = iterate(state)
+    end = jax.lax.while_loop(is_running, iterate, state)
     return end.has_root, end.s
