@@ -15,7 +15,7 @@ from jaxneuro import EIF, GLIF, QIF, AdEx, Izhikevich, SpikeCurrent, SynapticLIF
         (lambda: Izhikevich(c=31.0), r"`c` must be below `V_peak`"),
         (lambda: SynapticLIF(tau_s=0.0), r"`tau_s` must be a number > 0 \[ms\], but is 0; "),
         (lambda: EIF(Delta_T=0.0), r"`Delta_T` must be a number > 0 \[mV\]"),
-        (lambda: GLIF(reset_drop=-25.0), r"`V_reset` must be below `V_th`"),
+        (lambda: GLIF(reset_drop=-25.0), r"`E_L - reset_drop` must be below `V_th \+ jumps`"),
         (lambda: SpikeCurrent(0.1, tau=-3.0), r"`tau` must be a number > 0"),
         (
             lambda: AdEx.preset("burst"),

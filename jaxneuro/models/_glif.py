@@ -107,7 +107,8 @@ class GLIF(AbstractSpikingModel):
                     f'{{"slow": {kind.__name__}(jump, tau)}}.'
                 )
         if is_concrete(self.reset_gain) and not jnp.any(self.reset_gain):
-            check_below("V_reset", self.E_L - self.reset_drop, "V_th", self.V_th)
+            raised = self.V_th + sum(part.jump for part in self.thresholds.values())
+            check_below("E_L - reset_drop", self.E_L - self.reset_drop, "V_th + jumps", raised)
 
     @classmethod
     def preset(cls, name: str) -> "GLIF":

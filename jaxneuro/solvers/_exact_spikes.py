@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.few_lanes import where_needed
@@ -55,10 +56,10 @@ class ExactSpikes(AbstractFixedSolver):
             )
         grid.save_indices(self.dt)
         if isinstance(model, AbstractNetwork) and not isinstance(model.delay, jax.core.Tracer):
-            if model.delay.size and float(model.delay.min()) < self.dt * (1 - 1e-6):
+            if model.delay.size and float(np.asarray(model.delay).min()) < self.dt * (1 - 1e-6):
                 raise ValueError(
                     f"Argument `dt` must not exceed the shortest delay of the network, but is dt={self.dt:g} ms with a "
-                    f"delay of {float(model.delay.min()):g} ms; use a smaller dt."
+                    f"delay of {float(np.asarray(model.delay).min()):g} ms; use a smaller dt."
                 )
 
     def program(

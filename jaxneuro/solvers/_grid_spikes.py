@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models import AbstractSpikingModel
+from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._grid import SplitGrid
 from jaxneuro.solvers._one_step import one_step
@@ -53,7 +54,8 @@ class GridSpikes(AbstractProgram):
         gap = model.gap(y)
         # the end of a refractory period arms, wherever the voltage is by then
         is_armed = carry.is_armed | (carry.refractory > 0)
-        may_fire = is_armed & ~is_held
+        # an empty step, where the stimulus jumps on the grid, is none
+        may_fire = is_armed & ~is_held & (h > 0)
         has_spiked = may_fire & (gap >= 0)
         spike = None if self.surrogate is None else jnp.where(may_fire, self.surrogate(gap), 0.0)
         y = model.reset(y, self._strength(has_spiked, spike))
@@ -70,7 +72,7 @@ class GridSpikes(AbstractProgram):
         if self.solver is None:
             return self.model.flow(y, within.midpoint(), edge.length, is_held=is_held)
         moved = one_step(self.solver, self.model, y, within, edge.length)
-        return moved._replace(V=jnp.where(is_held, y.V, moved.V))
+        return where(is_held, self.model.flow(y, within.midpoint(), edge.length, is_held=True), moved)
 
     def _strength(self, has_spiked: Bool[Array, ""], spike: Float[Array, ""] | None) -> Float[Array, ""]:
         """By how much the reset acts, 0 or 1, with the derivative of the surrogate if it is attached."""
