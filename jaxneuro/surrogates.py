@@ -2,12 +2,13 @@
 
 A spike is a step, S(gap) = 1 for gap >= 0 [mV] and 0 below, whose derivative is 0 almost everywhere. A surrogate leaves
 S as it is and puts the bump h(beta gap) in place of the derivative. All have unit peak, h(0) = 1; `normalize="area"`
-scales the bump to an area of 1, that of the true derivative. Two scales matter more than the shape. With the reset
-detached a gradient grows as 1 / dt, since a spike moved by less than a step counts at every step near threshold. With the
-reset attached every step near threshold multiplies it by 1 - (V_th - V_reset) dS/dgap, so that a peak above
-2 / (V_th - V_reset), 0.13 per mV for a reset by 15 mV, lets it grow without bound: take `normalize="area"` and a small
-beta there. Forward and reverse mode both work; second derivatives of
+scales the bump to an area of 1, that of the true derivative. Forward and reverse mode both work; second derivatives of
 a surrogate mean nothing and are 0.
+
+The scale matters more than the shape. With the reset detached a gradient grows as 1 / dt, since every step near threshold
+counts. With the reset attached every step near threshold multiplies it by 1 - (V_th - V_reset) dS/dgap, so that a peak
+above 2 / (V_th - V_reset), 0.13 per mV for a reset by 15 mV, lets it grow without bound: take `normalize="area"` and a
+small beta there.
 
 References: Neftci, Mostafa & Zenke (2019), IEEE Signal Process Mag 36:51. doi:10.1109/MSP.2019.2931595;
 Zenke & Vogels (2021), Neural Comput 33:899 (the shape matters little, the scale does). doi:10.1162/neco_a_01367

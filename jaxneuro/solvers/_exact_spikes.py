@@ -56,10 +56,11 @@ class ExactSpikes(AbstractFixedSolver):
             )
         grid.save_indices(self.dt)
         if isinstance(model, AbstractNetwork) and not isinstance(model.delay, jax.core.Tracer):
-            if model.delay.size and float(np.asarray(model.delay).min()) < self.dt * (1 - 1e-6):
+            shortest = float(np.asarray(model.delay).min(initial=np.inf))
+            if shortest < self.dt * (1 - 1e-6):
                 raise ValueError(
                     f"Argument `dt` must not exceed the shortest delay of the network, but is dt={self.dt:g} ms with a "
-                    f"delay of {float(np.asarray(model.delay).min()):g} ms; use a smaller dt."
+                    f"delay of {shortest:g} ms; use a smaller dt."
                 )
 
     def program(
