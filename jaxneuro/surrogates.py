@@ -5,8 +5,8 @@ S as it is and puts the bump h(beta gap) in place of the derivative. All have un
 scales the bump to an area of 1, that of the true derivative. Forward and reverse mode both work; second derivatives of
 a surrogate mean nothing and are 0.
 
-The scale matters more than the shape. With the reset detached a gradient grows as 1 / dt, since every step near threshold
-counts. With the reset attached every step near threshold multiplies it by 1 - (V_th - V_reset) dS/dgap, so that a peak
+The scale matters more than the shape. With the reset detached a gradient grows as 1 / dt, since every step near
+threshold counts. With the reset attached every such step multiplies it by 1 - (V_th - V_reset) dS/dgap, so that a peak
 above 2 / (V_th - V_reset), 0.13 per mV for a reset by 15 mV, lets it grow without bound: take `normalize="area"` and a
 small beta there.
 
