@@ -295,7 +295,7 @@ def changed(level, *keys, value=None):
         ),
         (changed(3, "coeffs", "asc_amp_array", value=[1, "1"]), r"in `coeffs\.asc_amp_array\[1\]`, but has '1'; "),
         (changed(1, "spike_cut_length", value=-1), r"`t_ref` must be a number >= 0 \[ms\], but is -0\.05; "),
-        (changed(1, "th_inf", value=-0.01), r"`V_reset` must be below `V_th`, "),
+        (changed(1, "th_inf", value=-0.01), r"`E_L - reset_drop` must be below `V_th \+ jumps`, "),
     ],
 )
 def test_read_glif_refuses_in_one_sentence(file, match):
