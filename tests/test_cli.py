@@ -8,6 +8,7 @@ import pytest
 
 import jaxneuro as jn
 from jaxneuro.cli import main
+from jaxneuro.cli._common import MODELS, usual_currents
 
 
 @pytest.fixture
@@ -193,3 +194,11 @@ def test_failure_while_writing_leaves_nothing(jaxneuro, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         main(["simulate", "lif", "--t1", "20", "--out", str(tmp_path / "run")])
     assert files(tmp_path) == []
+
+
+def test_cli_has_a_current_for_every_model():
+    """For `simulate` and `fi` without currents; of LIF 1.5 and 3 times its rheobase of 0.2 nA."""
+    for model in MODELS.values():
+        usual, highest = usual_currents(model())
+        assert 0 < usual < highest
+    assert usual_currents(MODELS["lif"]()) == (0.3, 0.6)

@@ -17,6 +17,7 @@ from jaxneuro.models import (
     LIF,
     QIF,
     AbstractModel,
+    AbstractSolvableModel,
     AdEx,
     ConnorStevens,
     FastSpiking,
@@ -32,7 +33,7 @@ from jaxneuro.models import (
     WangBuzsaki,
 )
 
-__all__ = ["MODELS", "common_options", "model_option", "output_folder", "save_figure", "start"]
+__all__ = ["MODELS", "common_options", "model_option", "output_folder", "save_figure", "start", "usual_currents"]
 
 MODELS: dict[str, type[AbstractModel]] = {
     "hh": HodgkinHuxley,
@@ -52,6 +53,18 @@ MODELS: dict[str, type[AbstractModel]] = {
     "morris-lecar": MorrisLecar,
     "rinzel": RinzelHodgkinHuxley,
 }
+
+
+# a current that makes a model fire and the highest of its f-I curve, by input unit
+_CURRENTS = {"uA/cm^2": (10.0, 20.0), "nA": (0.3, 0.6), "mV/ms": (10.0, 20.0), "1": (0.5, 1.0)}
+
+
+def usual_currents(neuron: AbstractModel) -> tuple[float, float]:
+    """A current for a run and the highest of an f-I curve where none is given [unit of the model]: 1.5 and 3 times the
+    rheobase where the model knows it."""
+    if isinstance(neuron, AbstractSolvableModel | AdEx):
+        return round(1.5 * float(neuron.rheobase), 9), round(3 * float(neuron.rheobase), 9)
+    return _CURRENTS[neuron.input_unit]
 
 
 def start() -> None:

@@ -5,12 +5,17 @@ from pathlib import Path
 import click
 import numpy as np
 
-from jaxneuro.cli._common import build_model, common_options, model_option, output_folder, save_figure, start
+from jaxneuro.cli._common import (
+    build_model,
+    common_options,
+    model_option,
+    output_folder,
+    save_figure,
+    start,
+    usual_currents,
+)
 
 __all__ = ["fi"]
-
-# currents of a curve where none are given, by the model's input unit
-_RANGES = {"uA/cm^2": (0.0, 20.0), "1": (0.0, 1.0), "nA": (0.0, 1.0), "mV/ms": (0.0, 20.0)}
 
 
 @click.command()
@@ -49,8 +54,7 @@ def fi(
     from jaxneuro.plot import plot_fi
 
     neuron = build_model(model, settings)
-    lowest, highest = _RANGES[neuron.input_unit]
-    low, high = lowest if low is None else low, highest if high is None else high
+    low, high = 0.0 if low is None else low, usual_currents(neuron)[1] if high is None else high
     if not low < high:
         raise ValueError(f"Option --low must be below --high, but is {low:g} with --high {high:g}; swap them.")
     curve = fi_curve(neuron, np.linspace(low, high, points), duration=duration)

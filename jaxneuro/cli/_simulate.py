@@ -6,7 +6,15 @@ from pathlib import Path
 import click
 import numpy as np
 
-from jaxneuro.cli._common import build_model, common_options, model_option, output_folder, save_figure, start
+from jaxneuro.cli._common import (
+    build_model,
+    common_options,
+    model_option,
+    output_folder,
+    save_figure,
+    start,
+    usual_currents,
+)
 
 __all__ = ["simulate"]
 
@@ -47,7 +55,7 @@ def simulate(
     import jaxneuro as jn
 
     neuron = build_model(model, settings)
-    amplitude = _TYPICAL[model.lower()] if amplitude is None else amplitude
+    amplitude = usual_currents(neuron)[0] if amplitude is None else amplitude
     stimulus = jn.Step(amplitude, onset, jnp.inf if duration is None else duration)
     if noise:
         stimulus = stimulus + jn.OrnsteinUhlenbeck(0.0, noise, t1=t1, seed=seed)
@@ -62,9 +70,6 @@ def simulate(
         f" at {', '.join(f'{t:.2f}' for t in spikes[:8])}{' ...' if spikes.size > 8 else ''} ms" if spikes.size else ""
     )
     click.echo(f"{spikes.size} spike{'s' * (spikes.size != 1)}{times}; results in {out}/")
-
-
-_TYPICAL = {"hh": 10.0, "fhn": 0.5, "lif": 0.3}
 
 
 def _solver(neuron, dt):
