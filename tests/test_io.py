@@ -196,3 +196,16 @@ def test_abf1_refuses_what_is_older_or_cut(write):
         read_recording(write("old.abf", abf1()[:-2]))
     with refused(r"must have a command .* but its format is older than ABF 1\.6; "):
         read_recording(write("old.abf", abf1(header=4096)))
+
+
+def test_reading_abf_leaves_how_numpy_prints(run_python):
+    """pyabf sets four digits for the whole program when it is imported."""
+    run_python("""
+        import contextlib, sys
+        import numpy as np
+        from jaxneuro.io import read_abf
+        before = np.get_printoptions()
+        with contextlib.suppress(Exception):  # there is no such file; the package is imported first
+            read_abf("missing.abf")
+        assert "pyabf" in sys.modules and np.get_printoptions() == before
+    """)

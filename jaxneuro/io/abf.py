@@ -45,7 +45,8 @@ def read_abf(path: str | Path, *, stimulus_folder: str | Path | None = None, cha
     """
     path = Path(path)
     try:
-        import pyabf
+        with np.printoptions():  # which pyabf would set for all of the user's program
+            import pyabf
     except ImportError:
         raise ImportError(
             'Reading ABF files needs the package pyabf, which is not installed; run `pip install "jaxneuro[io]"`.'
