@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
+from jaxneuro.numerics import where
+
 __all__ = ["where_needed"]
 
 
@@ -24,7 +26,7 @@ def where_needed(function: Callable[[Any], Any], needs: Bool[Array, ""], operand
 @where_needed.defjvp
 def _where_needed_jvp(function: Callable[[Any], Any], primals: tuple, tangents: tuple) -> tuple:
     def everywhere(needs: Array, operand: Any, default: Any) -> Any:
-        return jax.tree.map(lambda a, b: jnp.where(needs, a, b), function(operand), default)
+        return where(needs, function(operand), default)
 
     return jax.jvp(everywhere, primals, tangents)
 

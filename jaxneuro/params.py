@@ -20,6 +20,7 @@ from jaxneuro import units
 __all__ = [
     "AbstractParametrised",
     "ParamInfo",
+    "called",
     "get",
     "guess",
     "is_concrete",
@@ -197,6 +198,13 @@ def guess(given: Any, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
     return f"{hint} {', '.join(names)}"
+
+
+def called(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    """The one of `known` that is called `name`; a ValueError lists them, as of this kind ("preset", "surrogate")."""
+    if name not in known:
+        raise ValueError(f"Argument `name` must be a {kind}, but is {name!r}; {guess(name, known)}.")
+    return known[name]
 
 
 def _walk(tree: Any, path: str) -> Any:

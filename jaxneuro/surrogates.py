@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro.params import guess
+from jaxneuro.params import called
 
 __all__ = [
     "SURROGATES",
@@ -291,6 +291,4 @@ def find_surrogate(name: str, **options: float | str) -> AbstractSurrogate:
 
     >>> find_surrogate("arctan", beta=0.5)
     """
-    if name not in SURROGATES:
-        raise ValueError(f"Argument `name` must be a surrogate, but is {name!r}; {guess(name, SURROGATES)}.")
-    return SURROGATES[name](**options)
+    return called("surrogate", name, SURROGATES)(**options)

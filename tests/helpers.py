@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from jaxneuro import ExactSpikes, simulate
+
 MODES = {"forward": jax.jacfwd, "reverse": jax.jacrev}
 
 
@@ -17,6 +19,12 @@ def eps(like: Any) -> float:
     """Distance from 1 to the next float of the precision of an array or dtype."""
     dtype = np.dtype(like) if isinstance(like, type | np.dtype | str) else jnp.result_type(like)
     return float(jnp.finfo(dtype).eps)
+
+
+def exact_spikes(model, stimulus, dt, *, t1, n, y0=None):
+    """First n spikes [ms], padded with inf; the shape does not depend on how many there are."""
+    run = simulate(model, stimulus, t1=t1, dt_save=dt, solver=ExactSpikes(dt), max_spikes=n, y0=y0, throw=False)
+    return run.spike_times
 
 
 def assert_close(actual: Any, expected: Any, *, rtol: float = 0.0, atol: float = 0.0) -> None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import exact_spikes as spikes
 from oracles import adex_spikes, diffrax_spikes
 from registry import SPIKING_MODELS
 from scipy.integrate import quad
@@ -31,12 +32,6 @@ from jaxneuro.params import get, names, replace
 FAMILY = [name for name in SPIKING_MODELS if name != "SpikeDetector"]
 CLOSED = [name for name in FAMILY if SPIKING_MODELS[name]().flow_rtol == 0.0]
 N_SPIKES = 6
-
-
-def spikes(model, stimulus, dt, *, t1, n, y0=None):
-    return simulate(
-        model, stimulus, t1=t1, dt_save=dt, solver=ExactSpikes(dt), max_spikes=n, y0=y0, throw=False
-    ).spike_times
 
 
 spikes_of = jax.jit(spikes, static_argnames=("dt", "t1", "n"))

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from helpers import exact_spikes
 from scipy.integrate import solve_ivp
 from systems import (
     ADAPTING,
@@ -24,9 +25,7 @@ I_APP = 0.35
 
 
 def spikes(model, stimulus, dt, *, t1=60.0, n=64, y0=None):
-    """First n spikes [ms], padded with inf; the shape does not depend on how many there are."""
-    run = simulate(model, stimulus, t1=t1, dt_save=dt, solver=ExactSpikes(dt), max_spikes=n, y0=y0, throw=False)
-    return run.spike_times
+    return exact_spikes(model, stimulus, dt, t1=t1, n=n, y0=y0)
 
 
 spikes_of_batch = jax.jit(

@@ -3,10 +3,10 @@
 The packages that read ABF and NWB files are optional and imported when such a file is read.
 """
 
-import difflib
 import os
 from pathlib import Path
 
+from jaxneuro.io._missing import missing
 from jaxneuro.io.abf import read_abf
 from jaxneuro.io.glif import read_glif
 from jaxneuro.io.nwb import read_nwb
@@ -56,19 +56,8 @@ def _check_file(path: Path) -> None:
         with path.open("rb"):
             return
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
-            f"Argument `path` must be an existing file, but '{path}' does not exist; {_hint(path)}"
-        ) from None
+        raise missing("path", path) from None
     except OSError:
         raise ValueError(
             f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; check its permissions."
         ) from None
-
-
-def _hint(path: Path) -> str:
-    try:
-        siblings = [sibling.name for sibling in path.parent.iterdir()]
-    except OSError:
-        siblings = []
-    close = difflib.get_close_matches(path.name, siblings, n=1)
-    return f"did you mean '{path.parent / close[0]}'?" if close else "check its name and folder."

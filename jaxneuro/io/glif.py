@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxneuro.io._missing import missing
 from jaxneuro.models import GLIF, SpikeCurrent, SpikeThreshold
 from jaxneuro.params import guess
 
@@ -147,9 +148,7 @@ def _opened(config: Any) -> _Config:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
-            f"Argument `config` must be an existing file, but '{path}' does not exist; check its name and folder."
-        ) from None
+        raise missing("config", path) from None
     except OSError:
         raise ValueError(
             f"Argument `config` must be a file that you may read, but '{path}' cannot be opened; name one "

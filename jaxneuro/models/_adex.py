@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel
-from jaxneuro.models._integrate_and_fire import Preset, check_below, find_preset, held_or_free
+from jaxneuro.models._integrate_and_fire import Preset, check_below, held_or_free
 from jaxneuro.models._upstroke import ExponentialUpstroke, Linear, upstroke_flow
-from jaxneuro.params import param
+from jaxneuro.params import called, param
 
 __all__ = ["AdEx", "AdExState"]
 
@@ -83,7 +83,7 @@ class AdEx(AbstractSpikingModel):
 
         >>> AdEx.preset("bursting")
         """
-        return cls(**find_preset(cls.PRESETS, name).values)
+        return cls(**called("preset", name, cls.PRESETS).values)
 
     def init_state(self) -> AdExState:
         return AdExState(self.E_L, jnp.zeros_like(self.E_L))

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel
-from jaxneuro.models._integrate_and_fire import Preset, check_below, find_preset, held_or_free, leaky_response
+from jaxneuro.models._integrate_and_fire import Preset, check_below, held_or_free, leaky_response
 from jaxneuro.numerics import exp_difference, exp_second_difference
-from jaxneuro.params import AbstractParametrised, is_concrete, param
+from jaxneuro.params import AbstractParametrised, called, is_concrete, param
 
 __all__ = ["GLIF", "GLIFState", "SpikeCurrent", "SpikeThreshold"]
 
@@ -116,7 +116,7 @@ class GLIF(AbstractSpikingModel):
 
         >>> GLIF.preset("MAT-RS")
         """
-        return cls(**find_preset(cls.PRESETS, name).values)
+        return cls(**called("preset", name, cls.PRESETS).values)
 
     def init_state(self) -> GLIFState:
         none = jnp.zeros_like(self.E_L)
@@ -150,10 +150,9 @@ class GLIF(AbstractSpikingModel):
             currents={name: y.currents[name] * jnp.exp(-h / part.tau) for name, part in self.currents.items()},
             thresholds={name: y.thresholds[name] * jnp.exp(-h / part.tau) for name, part in self.thresholds.items()},
         )
-        forgotten = y.theta_V * jnp.exp(-self.b_V * h)
-        nothing = jnp.zeros_like(self.b_V)
 
         def free() -> GLIFState:
+            forgotten, nothing = y.theta_V * jnp.exp(-self.b_V * h), jnp.zeros_like(self.b_V)
             rate, V_inf = 1 / self.tau_m, self.E_L + self.R_m * i_app
             drives = [(self.R_m * rate * y.currents[name], 1 / part.tau) for name, part in self.currents.items()]
             V = leaky_response(y.V, V_inf, rate, drives, h)

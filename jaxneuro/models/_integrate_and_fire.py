@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.numerics import exp_difference
-from jaxneuro.params import guess, is_concrete
+from jaxneuro.numerics import exp_difference, where
+from jaxneuro.params import is_concrete
 
-__all__ = ["Preset", "check_below", "find_preset", "held_or_free", "leaky_response"]
+__all__ = ["Preset", "check_below", "held_or_free", "leaky_response"]
 
 
 class Preset(NamedTuple):
@@ -19,13 +18,6 @@ class Preset(NamedTuple):
 
     values: Mapping[str, Any]
     i_app: float
-
-
-def find_preset(presets: Mapping[str, Preset], name: str) -> Preset:
-    """The preset called `name`; a ValueError lists the known ones."""
-    if name not in presets:
-        raise ValueError(f"Argument `name` must be a preset, but is {name!r}; {guess(name, presets)}.")
-    return presets[name]
 
 
 def check_below(low_name: str, low: Any, high_name: str, high: Any) -> None:
@@ -41,7 +33,7 @@ def held_or_free(is_held: Bool[Array, "*c"] | bool, held: Callable[[], Any], fre
     """`held()` where V is held and `free()` elsewhere; only the one that is needed, where that is known."""
     if isinstance(is_held, bool):
         return held() if is_held else free()
-    return jax.tree.map(lambda x, y: jnp.where(is_held, x, y), held(), free())
+    return where(is_held, held(), free())
 
 
 def leaky_response(

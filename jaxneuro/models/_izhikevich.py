@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel
-from jaxneuro.models._integrate_and_fire import Preset, check_below, find_preset, held_or_free
+from jaxneuro.models._integrate_and_fire import Preset, check_below, held_or_free
 from jaxneuro.models._upstroke import Linear, QuadraticUpstroke, upstroke_flow
-from jaxneuro.params import param
+from jaxneuro.params import called, param
 
 __all__ = ["Izhikevich", "IzhikevichState"]
 
@@ -78,7 +78,7 @@ class Izhikevich(AbstractSpikingModel):
 
         >>> Izhikevich.preset("CH")
         """
-        return cls(**find_preset(cls.PRESETS, name).values)
+        return cls(**called("preset", name, cls.PRESETS).values)
 
     def init_state(self) -> IzhikevichState:
         return IzhikevichState(self.V_init, self.b * self.V_init)

@@ -16,7 +16,7 @@ from jaxneuro.models import AbstractSpikingModel
 from jaxneuro.plot._style import BLACK, GREY, axis_label, line_colors, new_axes, style
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["plot_solution"]
+__all__ = ["draw_raster", "plot_solution"]
 
 _MAX_RUNS = 20
 _MAX_TRACES = 8
