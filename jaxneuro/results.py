@@ -24,6 +24,10 @@ class RESULTS(eqx.Enumeration):
         "A neuron crossed its threshold twice within one step, so spikes were missed; use a smaller dt or a longer "
         "t_ref."
     )
+    too_many_spikes = (
+        "A neuron fired more often than there is room for, once per ms, and was given up there; raise `max_spikes`, or "
+        "use a longer t_ref."
+    )
     max_spikes_reached = "More spikes occurred than are kept, so the last ones are missing; raise `max_spikes`."
 
 

@@ -6,7 +6,7 @@ The amplitude is in the unit of the model's input: uA/cm^2 for membranes, nA for
 import abc
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -47,7 +47,11 @@ def _duration() -> Any:
 
 
 class AbstractStimulus(AbstractParametrised):
-    """A current over time. Subclasses implement `__call__`, `jump_ts` and `domain`; `a + b` adds two."""
+    """A current over time. Subclasses implement `__call__`, `jump_ts`, `domain` and `is_piecewise_constant`; `a + b`
+    adds two."""
+
+    is_piecewise_constant: eqx.AbstractVar[bool]
+    """Whether it does not change between its jumps."""
 
     @abc.abstractmethod
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
@@ -84,6 +88,10 @@ class Sum(AbstractStimulus):
 
     stimuli: tuple[AbstractStimulus, ...]
 
+    @property
+    def is_piecewise_constant(self) -> bool:
+        return all(stimulus.is_piecewise_constant for stimulus in self.stimuli)
+
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
         return sum(stimulus(t) for stimulus in self.stimuli)
 
@@ -104,6 +112,7 @@ class Constant(AbstractStimulus):
     Array(10., dtype=float32)
     """
 
+    is_piecewise_constant: ClassVar[bool] = True
     amplitude: Array = _amplitude()
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
@@ -145,6 +154,7 @@ class Step(AbstractWindow):
     >>> Step(amplitude=10.0, onset=5.0, duration=30.0)
     """
 
+    is_piecewise_constant: ClassVar[bool] = True
     amplitude: Array = _amplitude()
     onset: Array = _onset()
     duration: Array = _duration()
@@ -162,6 +172,7 @@ class Levels(AbstractStimulus):
     >>> Levels([-65.0, 0.0, -40.0], starts=[0.0, 10.0, 30.0])
     """
 
+    is_piecewise_constant: ClassVar[bool] = True
     levels: Array = param(unit="input", doc="Values in order.")
     starts: Array = param(unit="ms", doc="Time at which each begins.")
 
@@ -192,6 +203,7 @@ class Levels(AbstractStimulus):
 class Pulses(AbstractStimulus):
     """`count` rectangular pulses of `amplitude` and `duration`, one every `interval`, the first at `onset`."""
 
+    is_piecewise_constant: ClassVar[bool] = True
     amplitude: Array = _amplitude()
     onset: Array = _onset()
     duration: Array = param(1.0, unit="ms", bounds=(0, None), doc="How long each pulse lasts.")
@@ -227,6 +239,7 @@ class Pulses(AbstractStimulus):
 class Ramp(AbstractWindow):
     """Line from `start` at `onset` to `stop` at `onset + duration`; 0 before and after."""
 
+    is_piecewise_constant: ClassVar[bool] = False
     start: Array = _amplitude("Value at the onset.")
     stop: Array = _amplitude("Value at the end.")
     onset: Array = _onset()
@@ -240,6 +253,7 @@ class Ramp(AbstractWindow):
 class Sine(AbstractWindow):
     """I(t) = offset + amplitude sin(2 pi frequency (t - onset) + phase) from `onset` for `duration`, else 0."""
 
+    is_piecewise_constant: ClassVar[bool] = False
     amplitude: Array = _amplitude()
     frequency: Array = param(10.0, unit="Hz", bounds=(0, None), doc="Frequency.")
     offset: Array = param(0.0, unit="input", doc="Mean value.")
@@ -258,6 +272,7 @@ class Chirp(AbstractWindow):
     I(t) = amplitude sin(2 pi (f_start s + (f_stop - f_start) s^2 / (2 duration))),   s = t - onset
     """
 
+    is_piecewise_constant: ClassVar[bool] = False
     amplitude: Array = _amplitude()
     f_start: Array = param(0.1, unit="Hz", bounds=(0, None), doc="Frequency at the onset.")
     f_stop: Array = param(20.0, unit="Hz", bounds=(0, None), doc="Frequency at the end.")
@@ -287,6 +302,7 @@ class Sampled(AbstractStimulus):
     >>> Sampled(jnp.array([0.0, 0.1, 0.1, 0.0]), dt=0.05)
     """
 
+    is_piecewise_constant: ClassVar[bool] = False
     values: Array = param(unit="input", doc="Samples.")
     dt: Array = param(unit="ms", bounds=(0, None), is_open=True, doc="Sampling interval.")
     onset: Array = _onset()
@@ -321,6 +337,7 @@ class OrnsteinUhlenbeck(AbstractStimulus):
     References: Uhlenbeck & Ornstein (1930), Phys Rev 36:823. doi:10.1103/PhysRev.36.823
     """
 
+    is_piecewise_constant: ClassVar[bool] = False
     mean: Array = param(unit="input", doc="Mean.")
     sigma: Array = param(unit="input", bounds=(0, None), doc="Standard deviation.")
     path: Float[Array, " n"]

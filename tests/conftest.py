@@ -1,5 +1,6 @@
 """Strict JAX for the whole suite, and the fixtures that every test file may use."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+MAPS = Path("/proc/self/maps")
+MAX_MAPS = 20_000
 
 # JAX and matplotlib read these when they are imported, and child processes inherit them.
 os.environ["MPLBACKEND"] = "Agg"
@@ -21,6 +24,19 @@ import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Between two files, let compiled programs go before they use up the process's memory maps.
+
+    Each of XLA's CPU programs holds some maps, and Linux allows a process 65,530: past them the
+    next compilation aborts.  Clearing costs the following file its few shared compilations.
+    """
+    if nextitem is not None and nextitem.path == item.path:
+        return
+    if MAPS.exists() and len(MAPS.read_bytes().splitlines()) > MAX_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

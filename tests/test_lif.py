@@ -210,23 +210,28 @@ def test_lif_finds_a_peak_between_two_grid_points():
 
 def test_lif_reports_two_spikes_in_a_step():
     """With a period of 1.32 ms: a step of 1.3 holds one spike at most, one of 5 does not."""
-    model, i = LIF(t_ref=0.0), 2.4
-    assert lif_period(model, i) == pytest.approx(1.32, abs=0.01)
+    model, i = LIF(t_ref=0.0), Sine(0.0, offset=2.4)  # constant, but not known to be
+    assert lif_period(model, 2.4) == pytest.approx(1.32, abs=0.01)
     assert simulate(model, i, t1=40.0, solver=ExactSpikes(1.3)).result == RESULTS.successful
     run = simulate(model, i, t1=40.0, solver=ExactSpikes(5.0), throw=False)
     assert run.result == RESULTS.several_spikes_in_step
     with pytest.raises(RuntimeError, match="crossed its threshold twice within one step.*smaller dt"):
         simulate(model, i, t1=40.0, solver=ExactSpikes(5.0))
+    known = simulate(model, 2.4, t1=40.0, solver=ExactSpikes(5.0))  # from spike to spike
+    np.testing.assert_allclose(np.diff(known.spikes)[1:], lif_period(model, 2.4), rtol=1e-12)
 
 
-def test_lif_reports_spikes_that_there_is_no_room_for():
-    """64 of them in 50 ms unless told; a number that was asked for is no failure."""
-    model, i = LIF(t_ref=0.0), 5.0
+@pytest.mark.parametrize("i", [5.0, Sine(0.0, offset=5.0)], ids=["spike-to-spike", "steps"])
+def test_lif_reports_spikes_that_there_is_no_room_for(i):
+    """64 of them in 50 ms unless told. A number that was asked for is no failure, unless a run from spike to spike
+    finds no room for the others, without which it cannot go on."""
+    model = LIF(t_ref=0.0)
     run = simulate(model, i, t1=50.0, throw=False)
-    assert run.result == RESULTS.max_spikes_reached and run.spikes.size == 64
+    assert run.result in (RESULTS.too_many_spikes, RESULTS.max_spikes_reached) and run.spikes.size == 64
     with pytest.raises(RuntimeError, match="raise `max_spikes`"):
         simulate(model, i, t1=50.0)
-    first = simulate(model, i, t1=50.0, max_spikes=5)
+    assert simulate(model, i, t1=50.0, max_spikes=200).result == RESULTS.successful
+    first = simulate(model, i, t1=30.0, max_spikes=5)
     assert first.result == RESULTS.successful
     np.testing.assert_array_equal(first.spikes, run.spikes[:5])
 

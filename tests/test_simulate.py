@@ -20,6 +20,7 @@ from jaxneuro import (
     FitzHughNagumo,
     FixedStep,
     HodgkinHuxley,
+    Ramp,
     Sampled,
     Step,
     simulate,
@@ -35,7 +36,7 @@ def test_simulate_returns_states_and_spikes_with_their_times():
     assert solution.ys.w.shape == (101,) and solution.result == RESULTS.successful
     assert solution.spikes.ndim == 1 and np.all(np.isfinite(solution.spikes))
     assert solution.spikes.size == 3 and np.all(np.diff(solution.spikes) > 0)
-    assert solution.stats["n_steps"] == 500
+    assert solution.stats["n_steps"] == 4  # three to the spikes, and one to the end
     np.testing.assert_array_equal(solution.i_app, 0.4)
 
 
@@ -211,7 +212,8 @@ def test_simulate_under_jit_equals_alone(solver):
 
 
 def test_simulate_failure_is_a_value_inside_compiled_code():
-    run = jax.jit(lambda i: simulate(LIF(t_ref=0.0), i, t1=10.0, solver=ExactSpikes(5.0)).result)
+    stimulus = lambda i: Ramp(i, i, 0.0, 10.0)  # noqa: E731
+    run = jax.jit(lambda i: simulate(LIF(t_ref=0.0), stimulus(i), t1=10.0, solver=ExactSpikes(5.0)).result)
     assert run(3.0) == RESULTS.several_spikes_in_step and run(0.3) == RESULTS.successful
 
 

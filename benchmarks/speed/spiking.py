@@ -18,7 +18,6 @@ from speed.rows import Row, Settings
 __all__ = ["measure", "measure_surrogates"]
 
 _DT = 0.1  # ms
-_DT_STEADY = 1.0  # ms; what `fi_curve` takes for LIF, whose exact spikes do not depend on it
 _TOLERANCE = 1e-6  # of diffrax: spike times to some 1e-5 ms
 _POINTS, _DURATION, _SPIKES = 200, 200.0, 24  # of the f-I curve; the most spikes in it
 _THETA = {"tau_m": 20.0, "V_th": -50.0, "t_ref": 2.0, "b_w": 0.01}
@@ -79,7 +78,7 @@ def _gradient_rows(settings: Settings) -> list[Row]:
             i,
             t1=_DURATION,
             dt_save=10.0,
-            solver=jn.ExactSpikes(_DT_STEADY),
+            solver=jn.ExactSpikes(_DT),
             max_spikes=_SPIKES,
             throw=False,
         )
@@ -112,9 +111,7 @@ def _gradient_rows(settings: Settings) -> list[Row]:
             lane_steps=_POINTS * _DURATION / _DT,
             is_speedup=is_speedup,
             claim=claim,
-            label=f"f-I gradient: {name} / exact, dt {_DT_STEADY:g}"
-            if is_speedup
-            else f"f-I gradient: exact, dt {_DT_STEADY:g} / {name}, dt {_DT:g}",
+            label=f"f-I gradient: {name} / exact spikes" if is_speedup else f"f-I gradient: exact spikes / {name}",
             n=_POINTS,
             note=f"{_DURATION:g} ms, 4 parameters{', ' + note if note else ''}",
         )

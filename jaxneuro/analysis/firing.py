@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxneuro._simulate import simulate
 from jaxneuro._solution import Solution
-from jaxneuro.models import LIF, AbstractModel, AbstractSolvableModel, AbstractSpikingModel
+from jaxneuro.models import AbstractModel, AbstractSolvableModel, AbstractSpikingModel
 from jaxneuro.params import is_concrete
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, default_fixed_solver
@@ -199,8 +199,10 @@ def check_one_neuron(model: AbstractModel) -> None:
 
 
 def default_fi_solver(model: AbstractModel) -> AbstractSolver:
-    """Solver of f-I curves; the closed-form flow of LIF allows 1 ms while the current is steady."""
-    return ExactSpikes(1.0) if isinstance(model, LIF) else default_fixed_solver(model)
+    """Solver of f-I curves; where it goes from spike to spike, the states each ms are all that they need."""
+    if isinstance(model, AbstractSpikingModel) and model.is_solved:
+        return ExactSpikes(1.0)
+    return default_fixed_solver(model)
 
 
 @eqx.filter_jit

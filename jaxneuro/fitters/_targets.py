@@ -13,7 +13,7 @@ from jaxneuro import units
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
-from jaxneuro.models import LIF, AbstractModel, AbstractSpikingModel
+from jaxneuro.models import AbstractModel, AbstractSpikingModel
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Step, as_stimulus
@@ -160,16 +160,8 @@ class FICurve(AbstractTarget):
         return units.convert(self.current, self.unit, unit)
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
-        """The default of `fi_curve`; for LIF with the longest steps that the data allow.
-
-        Ten steps in the shortest mean interval: a start may fire ten times too fast before two spikes
-        fall into one step, which would stop it.
-        """
-        if not isinstance(model, LIF):
-            return default_fi_solver(model)
-        interval = 1e3 / float(np.max(self.rate))
-        # few different values, so that other data seldom compile again
-        return ExactSpikes(next((dt for dt in (2.0, 1.0, 0.5, 0.2) if 10 * dt <= interval), 0.1))
+        """The default of `fi_curve`."""
+        return default_fi_solver(model)
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         check_one_neuron(model)

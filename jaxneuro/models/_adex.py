@@ -59,6 +59,7 @@ class AdEx(AbstractSpikingModel):
     }
     input_unit: ClassVar[str] = "nA"
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.05
     C_m: Array = param(0.281, unit="nF", bounds=(0, None), is_open=True, doc="Membrane capacitance.")
     g_L: Array = param(0.03, unit="uS", bounds=(0, None), is_open=True, doc="Leak conductance.")

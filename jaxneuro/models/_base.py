@@ -96,6 +96,10 @@ class AbstractSpikingModel(AbstractModel):
     """Whether the flow is a few operations, so that a solver may write it down many times; others it puts into loops,
     since fused with one another they would compile for minutes."""
 
+    is_solved: eqx.AbstractVar[bool]
+    """Whether the flow is exact over any time at a constant input, and the gap has at most one extremum in it, so that
+    a solver may go from spike to spike."""
+
     dt_default: eqx.AbstractVar[float]
     """Step at which the flow's own error is negligible [ms]."""
 

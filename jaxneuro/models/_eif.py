@@ -36,6 +36,7 @@ class EIF(AbstractSolvableModel):
 
     input_unit: ClassVar[str] = "nA"
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.05
     tau_m: Array = param(10.0, unit="ms", bounds=(0, None), is_open=True, doc="Membrane time constant.")
     R_m: Array = param(100.0, unit="MOhm", bounds=(0, None), is_open=True, doc="Input resistance.")

@@ -42,6 +42,7 @@ class EscapeRate(AbstractSpikingModel):
     """
 
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
     cell: AbstractSpikingModel
     rate_0: Array = param(100.0, unit="Hz", bounds=(0, None), doc="Rate of spikes at threshold.")
     Delta_u: Array = param(2.0, unit="mV", bounds=(0, None), is_open=True, doc="Width of the threshold.")

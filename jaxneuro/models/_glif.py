@@ -83,6 +83,7 @@ class GLIF(AbstractSpikingModel):
     }
     input_unit: ClassVar[str] = "nA"
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.1
     currents: dict[str, SpikeCurrent] = eqx.field(default_factory=dict)
     thresholds: dict[str, SpikeThreshold] = eqx.field(default_factory=dict)

@@ -59,6 +59,7 @@ class Izhikevich(AbstractSpikingModel):
     }
     input_unit: ClassVar[str] = "mV/ms"
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.05
     a: Array = param(0.02, unit="1/ms", doc="Rate of recovery.")
     b: Array = param(0.2, unit="1/ms", doc="Recovery per voltage.")

@@ -52,6 +52,7 @@ class Network(AbstractNetwork):
     max_delay: float = eqx.field(static=True)
     spike_threshold: float = eqx.field(static=True, default=0.0)
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class QIF(AbstractSolvableModel):
 
     input_unit: ClassVar[str] = "nA"
     is_simple: ClassVar[bool] = True
+    is_solved: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.1
     tau_m: Array = param(20.0, unit="ms", bounds=(0, None), is_open=True, doc="Membrane time constant at rest.")
     R_m: Array = param(100.0, unit="MOhm", bounds=(0, None), is_open=True, doc="Input resistance at rest.")

@@ -25,6 +25,7 @@ class SpikeDetector(AbstractSpikingModel):
     threshold: Array = param(0.0, unit="mV", doc="Voltage whose upward crossing is a spike.")
     spike_threshold: float = eqx.field(static=True, default=0.0)
     is_simple: ClassVar[bool] = False
+    is_solved: ClassVar[bool] = False
 
     @property
     def input_unit(self) -> str:

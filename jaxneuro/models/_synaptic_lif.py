@@ -40,6 +40,7 @@ class SynapticLIF(AbstractSpikingModel):
 
     input_unit: ClassVar[str] = "nA"
     is_simple: ClassVar[bool] = True
+    is_solved: ClassVar[bool] = False
     dt_default: ClassVar[float] = 0.1
     tau_s: Array = param(5.0, unit="ms", bounds=(0, None), is_open=True, doc="Time constant of the synaptic current.")
     tau_m: Array = param(20.0, unit="ms", bounds=(0, None), is_open=True, doc="Membrane time constant.")

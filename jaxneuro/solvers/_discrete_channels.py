@@ -15,7 +15,7 @@ from jaxneuro.solvers._crossings import linear_crossing
 from jaxneuro.solvers._fixed_step import check_dt
 from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
-from jaxneuro.solvers._run import AbstractFixedSolver
+from jaxneuro.solvers._run import AbstractStepSolver
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["DiscreteChannels"]
@@ -24,7 +24,7 @@ _START = 2**31 - 1  # instead of a step's number, in the key of the first draw
 _WHOLE = 1e-3  # counts this close to whole numbers are counts
 
 
-class DiscreteChannels(AbstractFixedSolver):
+class DiscreteChannels(AbstractStepSolver):
     """A whole number of channels in every state; each moves by chance, as its Markov scheme says.
 
     In a step of `dt` [ms], with V held, every one of the n_i channels in state i ends in state j with the probability

@@ -16,13 +16,13 @@ from jaxneuro.solvers._fixed_step import check_dt, check_memory
 from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._one_step import ModelTerm
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
-from jaxneuro.solvers._run import AbstractFixedSolver
+from jaxneuro.solvers._run import AbstractStepSolver
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["EulerMaruyama"]
 
 
-class EulerMaruyama(AbstractFixedSolver):
+class EulerMaruyama(AbstractStepSolver):
     """Euler-Maruyama steps of `dt` [ms] for noisy models, in the sense of Ito; drives diffrax.Euler.
 
     y(t + dt) = y + dynamics(y, i_app) dt + diffusion(y) (W(t + dt) - W(t))

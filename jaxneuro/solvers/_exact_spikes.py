@@ -12,11 +12,13 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.few_lanes import where_needed
 from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
+from jaxneuro.solvers._base import Trajectory
 from jaxneuro.solvers._fixed_step import check_dt, check_memory
 from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
-from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
-from jaxneuro.solvers._run import AbstractFixedSolver
-from jaxneuro.solvers._threshold import gap_and_slope, may_cross, threshold_crossing
+from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
+from jaxneuro.solvers._run import AbstractFixedSolver, reduce_steps, run_steps
+from jaxneuro.solvers._spike_to_spike import goes_spike_to_spike, reduced, simulated
+from jaxneuro.solvers._threshold import find_crossing, gap_and_slope, may_cross, polished
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["ExactSpikes"]
@@ -31,6 +33,9 @@ class ExactSpikes(AbstractFixedSolver):
     their first and second derivatives those of the continuous model (with a closed-form `flow`) for any t_ref >= 0.
     The input counts with its value in the middle of each step. Two spikes of a neuron within one step are reported in
     `result`.
+
+    A LIF neuron under a current that is constant in pieces needs no steps: its flow is exact over any time, so it goes
+    from spike to spike, whatever `dt`.
 
     In a network every delay must be at least `dt`. A spike that arrives between two grid points is shared between them
     in proportion, which keeps its weight and its mean time and is differentiable in spike time and delay.
@@ -62,6 +67,20 @@ class ExactSpikes(AbstractFixedSolver):
                     f"Argument `dt` must not exceed the shortest delay of the network, but is dt={self.dt:g} ms with a "
                     f"delay of {shortest:g} ms; use a smaller dt."
                 )
+
+    def integrate(
+        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
+    ) -> Trajectory:
+        if goes_spike_to_spike(model, stimulus):
+            return simulated(model, stimulus, y0, grid, self.dt, max_spikes)
+        return run_steps(self, model, stimulus, y0, grid, max_spikes)
+
+    def reduce(
+        self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
+    ) -> tuple[tuple, RESULTS]:
+        if goes_spike_to_spike(model, stimulus) and not any(reducer.needs_steps for reducer in reducers):
+            return reduced(model, stimulus, y0, grid, self.dt, reducers)
+        return reduce_steps(self.program(model, stimulus, y0, grid), reducers)
 
     def program(
         self, model: AbstractSpikingModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid
@@ -168,7 +187,8 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
 def _with_spike(start: _Free) -> _Moved:
     """The rest of a step in which there may be a spike."""
     model, y, i_app, held, h, refractory, was_armed = start
-    has_spiked, s = threshold_crossing(model, y, i_app, h, was_armed)
+    found = find_crossing(model, y, i_app, h, was_armed, is_unrolled=model.is_simple)
+    has_spiked, _, s = polished(model, y, i_app, h, found, is_unrolled=model.is_simple)
     rest = h - s
     t_ref = jnp.broadcast_to(model.t_ref, h.shape)
     held_again = jnp.where(has_spiked, _smaller(t_ref, rest), 0.0)

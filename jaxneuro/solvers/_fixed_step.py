@@ -17,7 +17,7 @@ from jaxneuro.solvers._grid import InputWithin, SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._grid_spikes import GridSpikes
 from jaxneuro.solvers._one_step import one_step, prepared
 from jaxneuro.solvers._program import AbstractProgram, Edge, Span, is_finite
-from jaxneuro.solvers._run import AbstractFixedSolver
+from jaxneuro.solvers._run import AbstractStepSolver
 from jaxneuro.solvers._runge_kutta import RK4, AbstractRungeKutta
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.surrogates import AbstractSurrogate
@@ -37,7 +37,7 @@ def check_memory(memory: Any) -> None:
         raise ValueError(f"Argument `memory` must be a positive number [GiB], but is memory={memory!r}; use e.g. 2.0.")
 
 
-class FixedStep(AbstractFixedSolver):
+class FixedStep(AbstractStepSolver):
     """Fixed steps of `dt` [ms]; the default of sweeps and fits of smooth models.
 
     The grid is split where the stimulus jumps, so an onset between two grid points is neither late nor without a

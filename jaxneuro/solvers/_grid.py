@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["InputWithin", "SplitGrid", "TimeGrid", "split_grid"]
+__all__ = ["InputWithin", "SplitGrid", "TimeGrid", "jumps_within", "split_grid"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,10 @@ class TimeGrid:
     def steps(self, dt: float) -> np.ndarray:
         """Edges t0, t0 + dt, ... and t1 of a fixed grid, in float64."""
         return _regular(self.t0, self.t1, dt)
+
+    def last_step(self, dt: float) -> float:
+        """Length of the last step, which may be shorter than dt [ms]; the same wherever the run begins."""
+        return self.t1 - self.t0 - dt * (self.steps(dt).size - 2)
 
     def stride(self, dt: float) -> int:
         """How many steps of `dt` there are from one saving time to the next."""
@@ -81,10 +85,7 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     saved = grid.save_indices(dt)
     rows = np.full(regular.size, saved.size)
     rows[saved] = np.arange(saved.size)
-    # an edge outside the run becomes an empty step at its border; infinite ones must not carry inf * 0 gradients
-    raw = stimulus.jump_ts.astype(regular.dtype)
-    jumps = jnp.where(raw > regular[0], jnp.where(raw < regular[-1], raw, regular[-1]), regular[0])
-    jumps = _snapped(jumps, regular, dt)
+    jumps = jumps_within(stimulus, regular, dt)
     # merged by counting: jumps are few, and sorting a long grid in every lane of a sweep would cost more than its steps
     place = jnp.arange(jumps.size) + jnp.sum(regular[None, :] <= jumps[:, None], axis=1)
     k = jnp.arange(regular.size + jumps.size)
@@ -99,9 +100,15 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     return SplitGrid(edges, lengths, starts, regular_index, is_regular, save_indices, save_rows)
 
 
-def _snapped(jumps: Float[Array, " n_jump"], regular: Float[Array, " n"], dt: float) -> Float[Array, " n_jump"]:
-    """Jumps that rounding alone keeps off a grid point are put onto it: in so short a step no value can be told from
-    the one beyond the jump, and the derivative in the jump time would be lost."""
+def jumps_within(stimulus: AbstractStimulus, regular: Float[Array, " n"], dt: float) -> Float[Array, " n_jump"]:
+    """The stimulus' jump times, those outside the regular grid at its ends, where they make empty steps.
+
+    Those that rounding alone keeps off a grid point are put onto it: in so short a step no value can be told from the
+    one beyond the jump, and the derivative in the jump time would be lost.
+    """
+    raw = stimulus.jump_ts.astype(regular.dtype)
+    # infinite ones must not carry inf * 0 gradients
+    jumps = jnp.where(raw > regular[0], jnp.where(raw < regular[-1], raw, regular[-1]), regular[0])
     index = jnp.round((jumps - regular[0]) / dt).astype(int)
     nearest = regular[jnp.clip(index, 0, regular.size - 1)]
     is_near = jnp.abs(jumps - nearest) <= 4 * np.finfo(regular.dtype).eps * jnp.abs(nearest)

@@ -78,6 +78,8 @@ class Reducer(NamedTuple):
     name: str = "reduced"
     unit: str = "1"
     doc: str = "Kept by the user's reducer."
+    needs_steps: bool = True
+    """Whether it must see every step of the grid; if not, it may be shown spikes and the end alone."""
 
 
 class AbstractProgram(eqx.Module):

@@ -18,16 +18,20 @@ from jaxneuro.solvers._grid import TimeGrid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["AbstractFixedSolver", "first_spikes", "rows_per_block", "state_bytes", "tree_bytes"]
+__all__ = [
+    "AbstractFixedSolver",
+    "AbstractStepSolver",
+    "first_spikes",
+    "reduce_steps",
+    "rows_per_block",
+    "run_steps",
+    "state_bytes",
+    "tree_bytes",
+]
 
 
 class AbstractFixedSolver(AbstractSolver):
-    """A solver on a fixed grid of step `dt` [ms]: it makes a program of steps, and this runs it.
-
-    Without derivatives only the saving times and the spikes of each step are kept, and jax.vmap runs in chunks. With
-    them, in every mode and order, the state of every step is, if all fit into `memory`, and what is inside a step is
-    computed anew in reverse mode; otherwise the state of every block of steps.
-    """
+    """A solver on a fixed grid of step `dt` [ms], for which it makes a program of steps."""
 
     dt: eqx.AbstractVar[float]
     memory: eqx.AbstractVar[float | None]
@@ -37,17 +41,43 @@ class AbstractFixedSolver(AbstractSolver):
     def program(self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid) -> AbstractProgram:
         """The steps of a run."""
 
+
+class AbstractStepSolver(AbstractFixedSolver):
+    """A solver that takes every step of its grid."""
+
     def integrate(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
     ) -> Trajectory:
-        ys, counts, spikes, result = _run((model, stimulus, y0), solver=self, grid=grid, n_spikes=max_spikes)
-        n_steps = grid.steps(self.dt).size - 1 + stimulus.jump_ts.shape[-1]
-        return Trajectory(ys, spikes, result, {"n_steps": n_steps}, counts)
+        return run_steps(self, model, stimulus, y0, grid, max_spikes)
 
     def reduce(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
     ) -> tuple[tuple, RESULTS]:
-        return _reduce(self.program(model, stimulus, y0, grid), reducers, keeps_spikes=False)[:2]
+        return reduce_steps(self.program(model, stimulus, y0, grid), reducers)
+
+
+def run_steps(
+    solver: AbstractFixedSolver,
+    model: AbstractModel,
+    stimulus: AbstractStimulus,
+    y0: Any,
+    grid: TimeGrid,
+    max_spikes: int,
+) -> Trajectory:
+    """All steps of a run.
+
+    Without derivatives only the saving times and the spikes of each step are kept, and jax.vmap runs in chunks. With
+    them, in every mode and order, the state of every step is, if all fit into `memory`, and what is inside a step is
+    computed anew in reverse mode; otherwise the state of every block of steps.
+    """
+    ys, counts, spikes, result = _run((model, stimulus, y0), solver=solver, grid=grid, n_spikes=max_spikes)
+    n_steps = grid.steps(solver.dt).size - 1 + stimulus.jump_ts.shape[-1]
+    return Trajectory(ys, spikes, result, {"n_steps": n_steps}, counts)
+
+
+def reduce_steps(program: AbstractProgram, reducers: tuple[Reducer, ...]) -> tuple[tuple, RESULTS]:
+    """What the reducers keep of all steps of a run, and its outcome; not for derivatives."""
+    return _reduce(program, reducers, keeps_spikes=False)[:2]
 
 
 @eqx.filter_custom_jvp

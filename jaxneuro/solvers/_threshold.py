@@ -9,42 +9,71 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models import AbstractSpikingModel
 
-__all__ = ["gap_and_slope", "may_cross", "threshold_crossing"]
+__all__ = ["Crossing", "find_crossing", "gap_and_slope", "may_cross", "polished"]
 
 _Function = Callable[[Array], Array]
 _MAX_ITERATIONS = 100  # bisection alone needs 53 in float64
 _POLISH = 2  # Newton steps with derivatives: one makes the first derivative exact, another the second
 
 
-def threshold_crossing(
-    model: AbstractSpikingModel, y: Any, i_app: Any, h: Float[Array, "*shape"], is_armed: Bool[Array, "*shape"]
-) -> tuple[Bool[Array, "*shape"], Float[Array, "*shape"]]:
-    """Whether each neuron reaches gap = 0 within h [ms], and when; h itself where it does not.
+class Crossing(NamedTuple):
+    """The first spike of each neuron within some time h."""
+
+    has_spiked: Bool[Array, "*shape"]
+    is_inside: Bool[Array, "*shape"]
+    """Whether gap = 0 there; False where the neuron is above threshold at the start, and so spikes at once."""
+    time: Float[Array, "*shape"]
+    """When [ms]; h without a spike."""
+
+
+def find_crossing(
+    model: AbstractSpikingModel,
+    y: Any,
+    i_app: Any,
+    h: Float[Array, "*shape"],
+    is_armed: Bool[Array, "*shape"],
+    *,
+    is_unrolled: bool,
+) -> Crossing:
+    """Whether each neuron reaches gap = 0 within h [ms], and when, to a millionth of that; has no derivatives.
 
     A neuron that is above threshold at the start spikes at once if it is armed. A maximum of the gap inside the step
-    is examined too. The search runs on values alone; two Newton steps with derivatives follow, which by the implicit
-    function theorem carry exact first and second derivatives in both modes.
+    is examined too. `is_unrolled`, whether the first iterations are written down instead of looped over, which is
+    faster in a long loop but compiles longer.
     """
-    gap = _gap_along(model, y, i_app)
     fixed = jax.tree.map(jax.lax.stop_gradient, (model, y, i_app))
-    still, until = _gap_along(*fixed), jax.lax.stop_gradient(h)
+    gap, slope = gap_and_slope(*fixed)
+    n_first = 4 if is_unrolled else 0
+    is_inside, s = _first_root(_gap_along(*fixed), jax.lax.stop_gradient(h), gap, slope, n_first=n_first)
+    starts_above = is_armed & (gap >= 0)
+    return Crossing(starts_above | is_inside, is_inside, jnp.where(starts_above, 0.0, s))
 
-    gap_start, slope_start = gap_and_slope(*fixed)
-    crosses, s = _first_root(still, until, gap_start < 0, slope_start > 0, n_first=4 if model.is_simple else 0)
-    starts_above = is_armed & (gap_start >= 0)
+
+def polished(
+    model: AbstractSpikingModel,
+    y: Any,
+    i_app: Any,
+    h: Float[Array, "*shape"],
+    crossing: Crossing,
+    *,
+    is_unrolled: bool,
+) -> Crossing:
+    """The same crossing to rounding, with derivatives: two Newton steps, by the implicit function theorem exact in
+    first and second derivatives in both modes."""
+    gap = _gap_along(model, y, i_app)
 
     def polish(_: int, s: Array) -> Array:
         value, slope = _value_and_slope(gap, s)
-        return s - jnp.where(crosses, value / jnp.where(crosses & (slope != 0), slope, 1.0), 0.0)
+        is_inside = crossing.is_inside
+        return s - jnp.where(is_inside, value / jnp.where(is_inside & (slope != 0), slope, 1.0), 0.0)
 
-    s = jnp.where(starts_above, 0.0, s)
-    if model.is_simple:
+    s = crossing.time
+    if is_unrolled:
         for k in range(_POLISH):
             s = polish(k, s)
     else:
         s = jax.lax.fori_loop(0, _POLISH, polish, s)
-    has_spiked = starts_above | crosses
-    return has_spiked, jnp.where(has_spiked, s, h)
+    return crossing._replace(time=jnp.where(crossing.has_spiked, s, h))
 
 
 def _gap_along(model: AbstractSpikingModel, y: Any, i_app: Any) -> _Function:
@@ -82,15 +111,17 @@ class _Search(NamedTuple):
 
 
 def _first_root(
-    f: _Function, h: Array, is_below: Bool[Array, "*s"], is_rising: Bool[Array, "*s"], *, n_first: int
+    f: _Function, h: Array, start: Float[Array, "*s"], slope_start: Float[Array, "*s"], *, n_first: int
 ) -> tuple[Bool[Array, "*s"], Float[Array, "*s"]]:
-    """Whether f, below 0 at 0, reaches 0 within h, and where, to rounding.
+    """Whether f, below 0 at 0, reaches 0 within h, and where, nearly to rounding, from its value and slope at 0.
 
-    By Newton's method, and bisection where that would leave the bracket. An f that rises at 0 and is below 0 again and
-    falling at h is bisected for its maximum, until a point above 0 is found or the interval is empty. One loop for
-    both, whose first iteration looks at h; its first `n_first` iterations, mostly all that are needed, are written down
-    before it.
+    By Newton's method, from h or else from 0, and bisection where that would leave the bracket. An f that rises at 0
+    and is below 0 again and falling at h is bisected for its maximum, until a point above 0 is found or the interval is
+    empty. One loop for both, whose first iteration looks at h; its first `n_first` iterations, mostly all that are
+    needed, are written down before it.
     """
+    is_below, is_rising = start < 0, slope_start > 0
+    from_start = -start / jnp.where(is_rising, slope_start, 1.0)
 
     def iterate(state: _Search) -> _Search:
         k, s, low, high, has_root, is_seeking, is_active = state
@@ -101,9 +132,12 @@ def _first_root(
         low, high = jnp.where(goes_up, s, low), jnp.where(goes_up, high, s)
         newton = s - value / jnp.where(slope > 0, slope, 1.0)
         is_inside = has_root & (slope > 0) & (newton > low) & (newton < high)
+        is_from_start = (k == 0) & has_root & ~is_inside & is_rising & (from_start < h)
+        newton, is_inside = jnp.where(is_from_start, from_start, newton), is_inside | is_from_start
         proposal = jnp.where(is_inside, newton, 0.5 * (low + high))
-        # what Newton's two later steps make of a millionth of the step is rounding
-        is_done = jnp.abs(proposal - s) <= jnp.where(is_inside, 1e-6, 4 * jnp.finfo(s.dtype).eps) * h
+        # what Newton's two later steps make of a millionth is rounding
+        tolerance = 4 * jnp.finfo(s.dtype).eps * h
+        is_done = jnp.abs(proposal - s) <= jnp.where(is_inside, jnp.maximum(1e-6 * proposal, tolerance), tolerance)
         goes_on = is_active & (has_root | is_seeking) & ~is_done
         return _Search(k + 1, jnp.where(goes_on, proposal, s), low, high, has_root, is_seeking, goes_on)
 

@@ -43,7 +43,7 @@ def _like_voltage(model: AbstractModel, value: float, dtype: Any = None) -> Call
 
 
 def _spike_count(model: AbstractModel, duration: float) -> Reducer:
-    return Reducer(_like_voltage(model, 0, int), lambda n, span: n + span.has_spiked)
+    return Reducer(_like_voltage(model, 0, int), lambda n, span: n + span.has_spiked, needs_steps=False)
 
 
 def _rate(model: AbstractModel, duration: float) -> Reducer:
@@ -51,7 +51,9 @@ def _rate(model: AbstractModel, duration: float) -> Reducer:
 
 
 def _first_spike(model: AbstractModel, duration: float) -> Reducer:
-    return Reducer(_like_voltage(model, jnp.inf), lambda first, span: jnp.minimum(first, span.spike_time))
+    return Reducer(
+        _like_voltage(model, jnp.inf), lambda first, span: jnp.minimum(first, span.spike_time), needs_steps=False
+    )
 
 
 class _Intervals(NamedTuple):
@@ -77,7 +79,7 @@ def _intervals(model: AbstractModel, finish: Callable[[_Intervals], Array]) -> R
         last = jnp.where(span.has_spiked, span.spike_time, seen.last)
         return _Intervals(last, seen.n_spikes + span.has_spiked, mean, squares)
 
-    return Reducer(init, update, finish)
+    return Reducer(init, update, finish, needs_steps=False)
 
 
 def _isi_mean(model: AbstractModel, duration: float) -> Reducer:
@@ -108,7 +110,7 @@ def _V_mean(model: AbstractModel, duration: float) -> Reducer:
 
 
 def _V_end(model: AbstractModel, duration: float) -> Reducer:
-    return Reducer(model.voltage, lambda V, span: model.voltage(span.after))
+    return Reducer(model.voltage, lambda V, span: model.voltage(span.after), needs_steps=False)
 
 
 MEASURES = {
