@@ -160,13 +160,13 @@ def _check_covered(stimulus: AbstractStimulus, grid: TimeGrid) -> None:
 
 def check_shape(model: AbstractModel, stimulus: AbstractStimulus) -> None:
     """Raise a ValueError if the stimulus does not give one current, or one per cell."""
-    given = jax.eval_shape(stimulus, jnp.zeros(())).shape
     wanted = jax.eval_shape(lambda m: m.voltage(m.init_state()), model).shape
-    if given not in ((), wanted):
-        raise ValueError(
-            f"Argument `stimulus` must give one current{f' or {wanted[0]}, one per cell' if wanted else ''}, but gives "
-            f"shape {given}; use sweep or jax.vmap for several runs."
-        )
+    for given in jax.tree.leaves(jax.eval_shape(stimulus, jnp.zeros(()))):
+        if given.shape not in ((), wanted):
+            raise ValueError(
+                f"Argument `stimulus` must give one current{f' or {wanted[0]}, one per cell' if wanted else ''}, but "
+                f"gives shape {given.shape}; use sweep or jax.vmap for several runs."
+            )
 
 
 def _check_count(name: str, value: Any) -> int:

@@ -4,6 +4,8 @@ from jaxneuro.fitters._fit import fit as fit
 from jaxneuro.fitters._losses import FILoss as FILoss
 from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
+from jaxneuro.fitters._nudging import Guide as Guide
+from jaxneuro.fitters._nudging import Nudged as Nudged
 from jaxneuro.fitters._recording import fi_problem as fi_problem
 from jaxneuro.fitters._recording import fit_fi_table as fit_fi_table
 from jaxneuro.fitters._recording import fit_recording_fi as fit_recording_fi
@@ -12,6 +14,7 @@ from jaxneuro.fitters._result import FitRecord as FitRecord
 from jaxneuro.fitters._result import FitResult as FitResult
 from jaxneuro.fitters._result import FittedParam as FittedParam
 from jaxneuro.fitters._result import load as load
+from jaxneuro.fitters._stages import StageReport as StageReport
 from jaxneuro.fitters._targets import AbstractTarget as AbstractTarget
 from jaxneuro.fitters._targets import FICurve as FICurve
 from jaxneuro.fitters._targets import SpikeTimes as SpikeTimes
@@ -24,8 +27,11 @@ __all__ = [
     "FitRecord",
     "FitResult",
     "FittedParam",
+    "Guide",
+    "Nudged",
     "SpikeTimeLoss",
     "SpikeTimes",
+    "StageReport",
     "TraceLoss",
     "VoltageTrace",
     "fi_problem",

@@ -21,12 +21,13 @@ from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
 
-__all__ = ["CHUNK", "Problem", "State", "advance", "has_residuals", "initial_state"]
+__all__ = ["CHUNK", "Problem", "State", "advance", "initial_state", "restarted", "shape_of_errors"]
 
 CHUNK = 10  # steps per compiled call: Ctrl-C and the progress bar wait for one call
 # One Levenberg-Marquardt step crosses at most this much of a transform's u, whose width is about 4.
 _LONGEST = 2.0
 _FIRST_DAMPING = 1e-2
+_LATER_DAMPING = 1e-3  # of a stage that begins where another has ended
 
 
 class Problem(eqx.Module):
@@ -76,23 +77,33 @@ class State(NamedTuple):
     n_failed: Int[Array, "*s"]
 
 
-def has_residuals(problem: Problem, u: Float[Array, " p"]) -> bool:
-    """Whether the loss gives residuals; a TypeError if it gives neither them nor a number."""
+def shape_of_errors(problem: Problem, u: Float[Array, " p"]) -> tuple[int, ...]:
+    """Shape of the residuals, () for a loss that is a number; a TypeError if it gives neither."""
     shape = eqx.filter_eval_shape(lambda problem, u: problem.outcome(u)[0], problem, u)
     if not isinstance(shape, jax.ShapeDtypeStruct) or not jnp.issubdtype(shape.dtype, jnp.floating):
         raise TypeError(
             f"Argument `loss` must return a number or an array of residuals, but returns {shape}; "
             "return e.g. jnp.mean((prediction.voltage - target.voltage) ** 2)."
         )
-    return shape.ndim > 0
+    return shape.shape
 
 
 def initial_state(optimizer: optax.GradientTransformation, u: Float[Array, "s p"]) -> State:
     """Nothing evaluated yet: the best loss is infinite."""
-    n_starts, p = u.shape
-    best = Evaluation(jnp.full(n_starts, jnp.inf, u.dtype), jnp.zeros_like(u), jnp.zeros((n_starts, p, p), u.dtype))
+    n_starts = u.shape[0]
     damping = jnp.full(n_starts, _FIRST_DAMPING, u.dtype)
-    return State(u, jax.vmap(optimizer.init)(u), u, best, damping, jnp.zeros(n_starts, int))
+    return State(u, jax.vmap(optimizer.init)(u), u, _unknown(u), damping, jnp.zeros(n_starts, int))
+
+
+def _unknown(u: Float[Array, "s p"]) -> Evaluation:
+    n_starts, p = u.shape
+    return Evaluation(jnp.full(n_starts, jnp.inf, u.dtype), jnp.zeros_like(u), jnp.zeros((n_starts, p, p), u.dtype))
+
+
+def restarted(state: State) -> State:
+    """Every start at its best point, of which a new loss knows nothing yet."""
+    new = _unknown(state.best_u)
+    return state._replace(u=state.best_u, best=new, damping=jnp.full_like(state.damping, _LATER_DAMPING))
 
 
 @eqx.filter_jit

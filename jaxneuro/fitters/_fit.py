@@ -4,7 +4,7 @@ import functools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,22 +14,22 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro import params
-from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, has_residuals, initial_state
+from jaxneuro.fitters._engine import Problem, State, shape_of_errors
 from jaxneuro.fitters._losses import AbstractLoss, default_loss
 from jaxneuro.fitters._result import FitResult, FittedParam
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
+from jaxneuro.fitters._strategy import chosen_strategy, descent, nudging, started_weakly
+from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform, transform_for
+from jaxneuro.fitters._weak_form import conductances
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
-from jaxneuro.solvers import AbstractSolver
+from jaxneuro.solvers import RK4, AbstractSolver, FixedStep
 from jaxneuro.sweeps import sobol
 
 __all__ = ["fit"]
 
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
-# Share of Levenberg-Marquardt steps: the gradient steps find the valley, and do not follow it to its end.
-_POLISH = 0.6
-_SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
 
 Bounds = tuple[float | None, float | None]
 
@@ -45,6 +45,7 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     polish: bool = True,
     start: Mapping[str, Any] | str = "random",
+    strategy: str = "auto",
     solver: AbstractSolver | None = None,
     seed: int = 0,
     key: PRNGKeyArray | None = None,
@@ -65,10 +66,14 @@ def fit(
       rate falls from 0.1 to 0 as a cosine.
     - `polish`: the last 60 % of the steps are Levenberg-Marquardt ones, and end early when nothing is gained any more
       (not for a loss that is one number).
+    - `strategy`: "nudging" for the voltage trace of a smooth model: a convex fit of its conductances gives the starts,
+      then Levenberg-Marquardt steps follow on runs that are drawn to the data, with 2, 0.5, 0.1 and 0.02 /ms, and at
+      last on the free run; "descent" for the optimiser's steps and Levenberg-Marquardt ones; "auto" for nudging where
+      it can be.
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts
       the first one at the model's own values; a dict name -> value puts the first one there, or, if
       the values are arrays of shape (n_starts,), all of them. Parameters missing in it are random.
-    - `solver`: FixedStep for smooth models and exact spikes for those that reset, if None.
+    - `solver`: if None, exact spikes for models that reset, and FixedStep for smooth ones, with RK4 for nudging.
     - `seed`, or `key`: for the random starts.
     - `progress`: show a progress bar.
 
@@ -93,27 +98,33 @@ def fit(
     began = time.perf_counter()
     transforms = {name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()}
     u0 = _starts(model, transforms, bounds, start, n_starts, seed, key)
-    solver = target.solver_for(model) if solver is None else solver
+    strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
+    if solver is None:
+        solver = target.solver_for(model)
+        solver = FixedStep(solver.dt, solver=RK4()) if strategy == "nudging" else solver
     target.check(model, solver)
     loss = default_loss(target) if loss is None else _check_callable(loss)
     problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
-    n_polish = int(_POLISH * steps) if polish and has_residuals(problem, u0[0]) else 0
-    optimizer = _default_optimizer(steps - n_polish) if optimizer is None else _check_optimizer(optimizer)
-    plan = [(steps - n_polish, False), (n_polish, True)]
-    state, history, is_interrupted = _run(problem, optimizer, u0, plan, progress)
+    shape = shape_of_errors(problem, u0[0])
+    is_nudged = strategy == "nudging"
+    u, reports = _convex(model, target, transforms, u0) if is_nudged else (u0, [])
+    stages = nudging(target, steps) if is_nudged else descent(target, steps, polish and shape != ())
+    optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
+    run = run_stages(problem, optimizer, u, stages, progress)
     seconds = time.perf_counter() - began
-    return _result(problem, bounds, u0, state, history, is_interrupted, seconds)
+    return _result(problem, bounds, u0, run, reports, math.prod(shape) if shape else None, seconds)
 
 
 def _result(
     problem: Problem,
     bounds: Mapping[str, Bounds],
     u0: Float[Array, "s p"],
-    state: State,
-    history: np.ndarray,
-    is_interrupted: bool,
+    run: Run,
+    reports: list[StageReport],
+    n_errors: int | None,
     seconds: float,
 ) -> FitResult:
+    state = run.state
     losses = np.asarray(state.best.loss)
     if not np.any(np.isfinite(losses)):
         raise RuntimeError(
@@ -127,63 +138,55 @@ def _result(
         for u in (state.best_u[best], u0[best])
     )
     infos = _infos(problem.model, bounds)
-    fitted = {name: FittedParam(found[name], infos[name].unit, begun[name], *bounds[name]) for name in bounds}
+    # an interrupted run may still be drawn to the data, which makes it look too certain
+    errors = {} if run.is_interrupted else _standard_errors(problem, state, best, n_errors)
+    fitted = {
+        name: FittedParam(found[name], infos[name].unit, begun[name], *bounds[name], std=errors.get(name))
+        for name in bounds
+    }
     return FitResult(
         model=params.replace(problem.model, found),
         target=problem.target,
         params=fitted,
         loss=float(losses[best]),
         loss_unit=problem.loss.unit if isinstance(problem.loss, AbstractLoss) else "",
-        history=history,
+        history=run.history,
         start_losses=losses,
         n_failed=np.asarray(state.n_failed),
         solver=problem.solver,
         seconds=seconds,
-        is_interrupted=is_interrupted,
+        stages=(*reports, *run.reports),
+        is_interrupted=run.is_interrupted,
     )
 
 
-def _run(
-    problem: Problem,
-    optimizer: optax.GradientTransformation,
-    u0: Float[Array, "s p"],
-    plan: list[tuple[int, bool]],
-    progress: bool,
-) -> tuple[State, np.ndarray, bool]:
-    """All steps of the plan, chunk by chunk; the losses so far (step, start) after Ctrl-C."""
-    from tqdm import tqdm
-
-    state = initial_state(optimizer, u0)
-    history: list[np.ndarray] = []
-    is_interrupted = False
-    with tqdm(total=sum(n for n, _ in plan), desc="fit", unit="step", disable=not progress) as bar:
-        try:
-            for n_steps, is_polishing in _chunks(plan, CHUNK):
-                before = np.asarray(state.best.loss)
-                state, losses = advance(problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(is_polishing))
-                history.append(np.asarray(losses)[:n_steps])
-                bar.update(n_steps)
-                after = np.asarray(state.best.loss)
-                bar.set_postfix(loss=f"{np.min(after):.4g}")
-                if is_polishing and not np.any(after < (1 - _SMALLEST_GAIN) * before):
-                    break
-        except KeyboardInterrupt:
-            if not history:
-                raise
-            is_interrupted = True
-    return state, np.concatenate(history), is_interrupted
+def _convex(
+    model: AbstractModel, target: VoltageTrace, transforms: Mapping[str, AbstractTransform], u0: Float[Array, "s p"]
+) -> tuple[Float[Array, "s p"], list[StageReport]]:
+    """The starts with conductances from the data, if some are free."""
+    if not conductances(model, transforms):
+        return u0, []
+    began = time.perf_counter()
+    u, n_runs = started_weakly(model, target, transforms, u0)
+    return u, [StageReport("convex start", 0, n_runs, time.perf_counter() - began, None)]
 
 
-def _chunks(plan: list[tuple[int, bool]], size: int) -> Iterator[tuple[int, bool]]:
-    for total, is_polishing in plan:
-        for begun in range(0, total, size):
-            yield min(size, total - begun), is_polishing
+def _standard_errors(problem: Problem, state: State, best: int, n_errors: int | None) -> dict[str, float]:
+    """Standard deviation of each parameter, of Gauss and Newton's matrix of the residuals' squares."""
+    loss, _, curvature = (np.asarray(leaf[best], np.float64) for leaf in state.best)
+    n_free = len(problem.names)
+    if n_errors is None or n_errors <= n_free or not np.linalg.cond(curvature) < 1e15:
+        return {}
+    covariance = 2 * loss / (n_errors - n_free) * np.linalg.inv(curvature)
+    slopes = jax.jvp(problem.values, (state.best_u[best],), (jnp.ones(n_free),))[1]
+    spread = np.sqrt(np.diag(covariance))
+    return {name: abs(float(slopes[name])) * float(s) for name, s in zip(problem.names, spread, strict=True)}
 
 
 @functools.lru_cache(maxsize=32)
 def _default_optimizer(steps: int) -> optax.GradientTransformation:
     """One object per number of steps: an optimiser is compiled in, and known by its identity."""
-    return optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, steps))
+    return optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, max(steps, 1)))
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import numpy as np
 from jaxneuro import params, units
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
+from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import AbstractSolver
@@ -35,6 +36,16 @@ class FittedParam:
     low: float | None
     high: float | None
     true: float | None = None
+    std: float | None = None
+    """Standard deviation that the residuals' curvature gives, were they independent; None where it is unknown."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval, value -+ 1.96 std, cut off at the bounds; None without `std`."""
+        if self.std is None:
+            return None
+        low, high = self.value - 1.96 * self.std, self.value + 1.96 * self.std
+        return low if self.low is None else max(low, self.low), high if self.high is None else min(high, self.high)
 
     @property
     def error(self) -> float | None:
@@ -50,7 +61,8 @@ class FitResult:
     `FittedParam`. `loss` [`loss_unit`, empty for a loss of the user's own]. `history`: loss of every
     start before each step, shape (n_steps, n_starts). `start_losses`: the lowest of each start,
     shape (n_starts,), inf for one that never had a finite loss. `n_failed`: steps of each start
-    whose loss or gradient was not finite. `seconds`: wall time, compilation included.
+    whose loss or gradient was not finite. `seconds`: wall time, compilation included. `stages`: what each stage took
+    and reached.
     """
 
     model: AbstractModel
@@ -63,6 +75,7 @@ class FitResult:
     n_failed: np.ndarray
     solver: AbstractSolver
     seconds: float
+    stages: tuple[StageReport, ...] = ()
     is_interrupted: bool = False
 
     @property
@@ -96,13 +109,20 @@ class FitResult:
         return dataclasses.replace(self, params=self.params | known)
 
     def table(self, true: Mapping[str, float] | None = None) -> str:
-        """Text table: parameter, fitted value, unit, start, bounds and, where known, true values."""
+        """Text table: parameter, fitted value and its standard deviation, unit, start, bounds, true value if known."""
         fitted = self.compare(true or {}).params
         has_true = any(p.true is not None for p in fitted.values())
-        rows = [["parameter", "fitted", "unit", "start", "bounds"]]
+        rows = [["parameter", "fitted", "+-", "unit", "start", "bounds"]]
         rows[0] += ["true", "error"] if has_true else []
         for name, p in fitted.items():
-            row = [name, f"{p.value:.5g}", p.unit, f"{p.start:.4g}", f"{_end(p.low)} to {_end(p.high)}"]
+            row = [
+                name,
+                f"{p.value:.5g}",
+                "" if p.std is None else f"{p.std:.2g}",
+                p.unit,
+                f"{p.start:.4g}",
+                f"{_end(p.low)} to {_end(p.high)}",
+            ]
             row += [_end(p.true), "" if p.error is None else f"{p.error:+.2f} %"] if has_true else []
             rows.append(row)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -139,6 +159,7 @@ class FitResult:
             "loss_unit": self.loss_unit,
             "start_losses": [_finite(loss) for loss in self.start_losses],
             "n_steps": len(self.history),
+            "stages": [stage._asdict() | {"loss": _finite_or_none(stage.loss)} for stage in self.stages],
             "n_failed": self.n_failed.tolist(),
             "solver": repr(self.solver),
             "seconds": round(self.seconds, 2),
@@ -203,6 +224,10 @@ def load(path: str | os.PathLike) -> FitRecord:
 
 def _end(bound: float | None) -> str:
     return "" if bound is None else f"{bound:.4g}"
+
+
+def _finite_or_none(x: float | None) -> float | None:
+    return None if x is None else _finite(x)
 
 
 def _finite(x: float) -> float | None:

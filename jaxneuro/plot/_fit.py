@@ -24,7 +24,7 @@ def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
     """Draw a fit: data (black or grey) and the fitted model (red) at the left, losses at the right.
 
     The right panel has one line per start, its lowest loss so far over the steps; the best start
-    is red.
+    is red. Where a stage begins with another loss there is a dotted line, and the lowest is sought anew.
 
     **Arguments:** `result`, what `fit` returns; `axes`, one or two matplotlib axes to draw into, a
     new figure if None.
@@ -98,7 +98,13 @@ def _draw_spikes(ax: Axes, result: FitResult) -> None:
 
 def _draw_losses(ax: Axes, result: FitResult) -> None:
     finite = np.where(np.isfinite(result.history), result.history, np.inf)
-    lowest = np.minimum.accumulate(finite, axis=0)
+    ends = np.cumsum([stage.n_steps for stage in result.stages])
+    borders = [
+        end for end, later in zip(ends, result.stages[1:], strict=False) if later.is_new and 0 < end < len(finite)
+    ]
+    lowest = np.concatenate([np.minimum.accumulate(part, axis=0) for part in np.split(finite, borders)])
+    for border in borders:
+        ax.axvline(border - 0.5, color=GREY, linewidth=0.7, linestyle=":")
     steps = np.arange(len(lowest))
     best = int(np.argmin(result.start_losses))
     others = np.delete(lowest, best, axis=1)

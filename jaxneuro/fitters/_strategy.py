@@ -1,0 +1,97 @@
+"""In which stages a fit goes on: gradient steps and Levenberg-Marquardt ones, or nudged runs ever more free."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxneuro.fitters._losses import TraceLoss
+from jaxneuro.fitters._nudging import NudgedTrace, can_be_nudged
+from jaxneuro.fitters._stages import Stage
+from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
+from jaxneuro.fitters._transforms import AbstractTransform
+from jaxneuro.fitters._weak_form import conductances, weak_start
+from jaxneuro.models import AbstractModel
+from jaxneuro.sweeps import sobol
+
+__all__ = ["STRATEGIES", "chosen_strategy", "descent", "nudging", "started_weakly"]
+
+STRATEGIES = ("auto", "nudging", "descent")
+
+# Share of Levenberg-Marquardt steps: the gradient steps find the valley, and do not follow it to its end.
+_POLISH = 0.6
+# Strengths of the nudging [1/ms]: at 2 the voltage cannot leave the data, at 0.02 spikes find their own times.
+_STRENGTHS = (2.0, 0.5, 0.1, 0.02)
+_STEPS_NUDGED = 5  # of each strength, after which little is gained
+_APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
+_INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
+
+
+def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget, loss: Any, is_plain: bool) -> str:
+    """ "nudging" or "descent"; `is_plain` says that the user named no optimiser and wants Levenberg-Marquardt steps."""
+    if strategy not in STRATEGIES:
+        raise ValueError(
+            f"Argument `strategy` must be one of {', '.join(STRATEGIES)}, but is {strategy!r}; choose one."
+        )
+    can = isinstance(target, VoltageTrace) and can_be_nudged(model) and isinstance(loss, TraceLoss | None)
+    if strategy == "nudging" and not (can and is_plain):
+        raise ValueError(
+            'Argument `strategy` must suit the fit, but is "nudging", which needs a smooth model, a VoltageTrace with '
+            'its own loss, and no `optimizer`; use "descent".'
+        )
+    if strategy != "auto":
+        return strategy
+    return "nudging" if can and is_plain else "descent"
+
+
+def descent(target: AbstractTarget, steps: int, has_residuals: bool) -> list[Stage]:
+    """Gradient steps, and then Levenberg-Marquardt ones if the loss has residuals."""
+    n_polish = int(_POLISH * steps) if has_residuals else 0
+    stages = [
+        Stage("gradient", target, steps - n_polish, False, False),
+        Stage("Levenberg-Marquardt", target, n_polish, True, False),
+    ]
+    return [stage for stage in stages if stage.n_steps]
+
+
+def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
+    """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
+    each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
+    drawn = [Stage(f"nudged {k:g} /ms", NudgedTrace(target, k), each, True, True) for k in _STRENGTHS]
+    rest = max(steps - each * len(drawn), 1)
+    return [*drawn, Stage("free run", NudgedTrace(target, 0.0), rest, True, True)]
+
+
+def started_weakly(
+    model: AbstractModel, target: VoltageTrace, transforms: Mapping[str, AbstractTransform], u: Float[Array, "s p"]
+) -> tuple[Float[Array, "s p"], int]:
+    """Starts whose conductances come from the data, at the best of several kinetics around their own; and how many runs
+    that took for each.
+
+    Without free kinetics all would be the same, so that only the first start is replaced.
+    """
+    names = list(transforms)
+    kinetic = [name for name in names if name not in conductances(model, names)]
+    n_start = u.shape[0] if kinetic else 1
+    columns = {name: np.asarray(u[:, k]) for k, name in enumerate(names)}
+    offsets = _offsets(kinetic)
+    candidates = {
+        name: np.asarray(transforms[name].forward(jnp.asarray(columns[name][:, None] + offsets[name][None, :])))
+        for name in kinetic
+    }
+    found = weak_start(model, target, candidates, names)
+    for name, values in found.values.items():
+        inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
+        columns[name] = columns[name].copy()
+        columns[name][:n_start] = np.clip(np.nan_to_num(inside), -_INSIDE, _INSIDE)
+    return jnp.stack([jnp.asarray(columns[name]) for name in names], axis=1), found.n_runs
+
+
+def _offsets(names: list[str]) -> dict[str, np.ndarray]:
+    """Where to look for kinetics around a start, in u: its own first, along one axis or scattered over several."""
+    if len(names) <= 1:
+        return {name: _APART * np.array([0.0, -2.0, -1.0, 1.0, 2.0]) for name in names}
+    points = sobol({name: (-2 * _APART, 2 * _APART) for name in names}, 4 * len(names), seed=0).columns
+    return {name: np.append(0.0, points[name]) for name in names}
