@@ -69,7 +69,7 @@ def _draw_trace(ax: Axes, result: FitResult) -> None:
     ax.set_xlim(target.t0, target.t1)
     ax.set_xlabel(axis_label("Time", "ms"))
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper left")
 
 
 def _draw_fi(ax: Axes, result: FitResult) -> None:
@@ -102,15 +102,17 @@ def _draw_losses(ax: Axes, result: FitResult) -> None:
     borders = [
         end for end, later in zip(ends, result.stages[1:], strict=False) if later.is_new and 0 < end < len(finite)
     ]
-    lowest = np.concatenate([np.minimum.accumulate(part, axis=0) for part in np.split(finite, borders)])
     for border in borders:
         ax.axvline(border - 0.5, color=GREY, linewidth=0.7, linestyle=":")
-    steps = np.arange(len(lowest))
+    parts = [np.minimum.accumulate(part, axis=0) for part in np.split(finite, borders)]
+    # a line is broken where the loss becomes another one
+    lowest = np.insert(np.concatenate(parts), borders, np.nan, axis=0)
+    steps = np.insert(np.arange(len(finite), dtype=float), borders, np.nan)
     best = int(np.argmin(result.start_losses))
     others = np.delete(lowest, best, axis=1)
     ax.plot(steps, np.where(np.isfinite(others), others, np.nan), color=GREY, linewidth=0.7)
     ax.plot(steps, np.where(np.isfinite(lowest[:, best]), lowest[:, best], np.nan), color=RED)
     ax.set_yscale("log")
-    ax.set_xlim(0, max(len(lowest) - 1, 1))
+    ax.set_xlim(0, max(len(finite) - 1, 1))
     ax.set_xlabel("Step")
     ax.set_ylabel(axis_label("Lowest loss", result.loss_unit.replace("^2", "²") or "1"))
