@@ -47,7 +47,8 @@ class GLIFState(NamedTuple):
 
 def _mat(fast: float, slow: float, resting: float) -> Preset:
     """A cell of Kobayashi et al. (2009), fig. 3: alpha_1, alpha_2, omega [mV]; rest at 0 mV."""
-    thresholds = {"fast": SpikeThreshold(fast, 10.0), "slow": SpikeThreshold(slow, 200.0)}
+    # plain numbers: an array made at import would have the precision that JAX has then
+    thresholds = {"fast": (fast, 10.0), "slow": (slow, 200.0)}
     values = {"tau_m": 5.0, "R_m": 50.0, "E_L": 0.0, "V_th": resting, "t_ref": 2.0, "thresholds": thresholds}
     return Preset(values | {"reset_gain": 1.0, "reset_drop": 0.0, "holds_voltage": False}, 0.6)
 
@@ -117,7 +118,9 @@ class GLIF(AbstractSpikingModel):
 
         >>> GLIF.preset("MAT-RS")
         """
-        return cls(**called("preset", name, cls.PRESETS).values)
+        values = dict(called("preset", name, cls.PRESETS).values)
+        thresholds = {part: SpikeThreshold(*numbers) for part, numbers in values.pop("thresholds").items()}
+        return cls(thresholds=thresholds, **values)
 
     def init_state(self) -> GLIFState:
         none = jnp.zeros_like(self.E_L)
