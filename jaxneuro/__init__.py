@@ -26,6 +26,7 @@ from jaxneuro.fitters import VoltageTrace as VoltageTrace
 from jaxneuro.fitters import fit as fit
 from jaxneuro.io import read_glif as read_glif
 from jaxneuro.io import read_recording as read_recording
+from jaxneuro.io import read_voltage_clamp as read_voltage_clamp
 from jaxneuro.ions import CalciumPool as CalciumPool
 from jaxneuro.ions import IonPool as IonPool
 from jaxneuro.lanes import map_lanes as map_lanes
@@ -56,6 +57,7 @@ from jaxneuro.models import SpikeThreshold as SpikeThreshold
 from jaxneuro.models import SynapticLIF as SynapticLIF
 from jaxneuro.models import TraubMiles as TraubMiles
 from jaxneuro.models import WangBuzsaki as WangBuzsaki
+from jaxneuro.models import WholeCell as WholeCell
 from jaxneuro.models import with_channel_noise as with_channel_noise
 from jaxneuro.recording import Recording as Recording
 from jaxneuro.recording import Sweep as Sweep

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Recording", "Sweep"]
+__all__ = ["ClampRecording", "Recording", "Sweep"]
 
 _COLUMNS = {"ts": "ms", "voltage": "mV", "current": "pA"}
 
@@ -210,3 +210,42 @@ class Recording:
         where = f"{Path(self.source).name!r}, " if self.source else ""
         size = f"{n} sweep{'s' * (n > 1)} of {first.ts.size} samples at {1e3 / first.dt:g} Hz"
         return f"Recording({where}{size})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClampRecording:
+    """The sweeps of one cell in voltage clamp.
+
+    Arguments:
+        ts: Times of the samples [ms], shape (n_time,).
+        command: Commanded voltage [mV], shape (n_sweep, n_time).
+        current: Recorded current [pA], shape (n_sweep, n_time), positive out of the cell.
+        source: Where they come from, usually a path.
+    """
+
+    ts: np.ndarray
+    command: np.ndarray
+    current: np.ndarray
+    source: str = ""
+
+    @property
+    def dt(self) -> float:
+        """Sampling interval [ms]."""
+        return float(self.ts[-1] - self.ts[0]) / (self.ts.size - 1)
+
+    def mean(self) -> np.ndarray:
+        """Mean current of all sweeps [pA], shape (n_time,).
+
+        Raises a ValueError where the sweeps have different commands.
+        """
+        if np.ptp(self.command, axis=0).any():
+            raise ValueError(
+                f"Property `command` must be the same in all {len(self.command)} sweeps to average them, but differs; "
+                "average those that belong together."
+            )
+        return self.current.mean(axis=0)
+
+    def __repr__(self) -> str:
+        n, size = self.current.shape
+        where = f"{Path(self.source).name!r}, " if self.source else ""
+        return f"ClampRecording({where}{n} sweep{'s' * (n > 1)} of {size} samples at {1e3 / self.dt:g} Hz)"

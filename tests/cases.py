@@ -42,6 +42,7 @@ from jaxneuro.models import (
     SpikeDetector,
     SpikeThreshold,
     SynapticLIF,
+    WholeCell,
     with_channel_noise,
 )
 from jaxneuro.stimuli import (
@@ -177,6 +178,11 @@ def hair_cell() -> ModelCase:
 def rinzel() -> ModelCase:
     model = RinzelHodgkinHuxley()
     return ModelCase(model, model.init_state()._replace(V=jnp.asarray(-47.3)), 12.0, 8.0)
+
+
+def whole_cell() -> ModelCase:
+    model = WholeCell()
+    return ModelCase(model, model.init_state()._replace(V=jnp.asarray(-61.3)), -80.0, 2.0)
 
 
 def fitzhugh_nagumo() -> ModelCase:

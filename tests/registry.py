@@ -41,6 +41,7 @@ from cases import (
     scheme_with_ligand,
     spike_detector,
     synaptic_lif,
+    whole_cell,
 )
 
 import jaxneuro.channels
@@ -204,6 +205,7 @@ SMOOTH_MODELS: dict[str, Callable[[], ModelCase]] = {
     "IntrinsicallyBursting": lambda: between_spikes(IntrinsicallyBursting(), 20.0, 8.0),
     "LowThresholdSpiking": lambda: between_spikes(LowThresholdSpiking(), 5.0, 8.0),
     "HairCell": hair_cell,
+    "WholeCell": whole_cell,
     "RinzelHodgkinHuxley": rinzel,
     "FitzHughNagumo": fitzhugh_nagumo,
 }

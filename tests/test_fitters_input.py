@@ -149,7 +149,9 @@ def test_fit_options_bad_input_is_refused(match, error, options):
 
 def test_fit_wrong_model_or_target_is_refused():
     free = {"C_m": (0.5, 2.0)}
-    with refused(r"`target` must be a VoltageTrace, FICurve or SpikeTimes, but is a ndarray; ", TypeError):
+    with refused(
+        r"`target` must be a VoltageTrace, FICurve, SpikeTimes or ClampCurrent, but is a ndarray; ", TypeError
+    ):
         fit(HodgkinHuxley(), V, free=free)
     with refused(r"`model` must be a model, but is .*HodgkinHuxley", TypeError):
         fit(HodgkinHuxley, TRACE, free=free)

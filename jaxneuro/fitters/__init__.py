@@ -1,6 +1,7 @@
 """Fits to data: targets, losses, bounds, and the multi-start search."""
 
 from jaxneuro.fitters._fit import fit as fit
+from jaxneuro.fitters._losses import CurrentLoss as CurrentLoss
 from jaxneuro.fitters._losses import FILoss as FILoss
 from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
@@ -16,12 +17,15 @@ from jaxneuro.fitters._result import FittedParam as FittedParam
 from jaxneuro.fitters._result import load as load
 from jaxneuro.fitters._stages import StageReport as StageReport
 from jaxneuro.fitters._targets import AbstractTarget as AbstractTarget
+from jaxneuro.fitters._targets import ClampCurrent as ClampCurrent
 from jaxneuro.fitters._targets import FICurve as FICurve
 from jaxneuro.fitters._targets import SpikeTimes as SpikeTimes
 from jaxneuro.fitters._targets import VoltageTrace as VoltageTrace
 
 __all__ = [
     "AbstractTarget",
+    "ClampCurrent",
+    "CurrentLoss",
     "FICurve",
     "FILoss",
     "FitRecord",

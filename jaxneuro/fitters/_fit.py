@@ -56,7 +56,7 @@ def fit(
     **Arguments:**
 
     - `model`: holds the values of all parameters that are not free.
-    - `target`: a `VoltageTrace`, `FICurve` or `SpikeTimes`.
+    - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes` or `ClampCurrent`.
     - `free`: parameter name -> (low, high) in its unit; None is an open end. Two positive bounds
       are searched on a logarithmic scale.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
@@ -324,7 +324,7 @@ def _check_target(model: Any, target: Any) -> None:
         raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
     if not isinstance(target, AbstractTarget):
         raise TypeError(
-            "Argument `target` must be a VoltageTrace, FICurve or SpikeTimes, but is a "
+            "Argument `target` must be a VoltageTrace, FICurve, SpikeTimes or ClampCurrent, but is a "
             f"{type(target).__name__}; build one from your data."
         )
 

@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, shortfall
-from jaxneuro.fitters._targets import AbstractTarget, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
-__all__ = ["AbstractLoss", "FILoss", "SpikeTimeLoss", "TraceLoss", "default_loss"]
+__all__ = ["AbstractLoss", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss", "default_loss"]
 
 
 def _array(value: float) -> Array:
@@ -57,6 +57,15 @@ class TraceLoss(AbstractLoss):
             return error
         # the root of 2 huber^2 (sqrt(1 + z^2) - 1), smooth at 0
         return error * jnp.sqrt(2 / (1 + jnp.sqrt(1 + (error / self.huber) ** 2)))
+
+
+class CurrentLoss(AbstractLoss):
+    """Error of the recorded current at every sample; the loss is its mean square [pA^2]."""
+
+    unit: ClassVar[str] = "pA^2"
+
+    def __call__(self, solution: Solution, target: ClampCurrent) -> Float[Array, " n_time"]:
+        return solution.model.recorded(solution.ys) - target.current
 
 
 class FILoss(AbstractLoss):
@@ -108,5 +117,5 @@ class SpikeTimeLoss(AbstractLoss):
 
 def default_loss(target: AbstractTarget) -> AbstractLoss:
     """The loss of a target if the user names none."""
-    losses = {VoltageTrace: TraceLoss, FICurve: FILoss, SpikeTimes: SpikeTimeLoss}
+    losses = {VoltageTrace: TraceLoss, FICurve: FILoss, SpikeTimes: SpikeTimeLoss, ClampCurrent: CurrentLoss}
     return losses[type(target)]()

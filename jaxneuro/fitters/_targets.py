@@ -13,12 +13,12 @@ from jaxneuro import units
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
-from jaxneuro.models import AbstractModel, AbstractSpikingModel
+from jaxneuro.models import AbstractModel, AbstractSpikingModel, WholeCell
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Step, as_stimulus
 
-__all__ = ["AbstractTarget", "FICurve", "SpikeTimes", "VoltageTrace"]
+__all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
 
 
 class AbstractTarget(eqx.Module):
@@ -92,6 +92,65 @@ class VoltageTrace(AbstractTarget):
             t1=self.t1,
             dt_save=self.dt,
             solver=solver,
+            throw=False,
+        )
+
+
+class ClampCurrent(AbstractTarget):
+    """A current recorded in voltage clamp, and the command that evoked it.
+
+    **Arguments:** `ts`, times of the samples [ms], evenly spaced, or their interval [ms]; `current` [pA], shape
+    (n_time,); `command` [mV], a stimulus that covers them.
+
+    The prediction is a `Solution` saved at the samples, of a model that says what is `recorded`: a `WholeCell`.
+
+    **Raises:** ValueError as for `VoltageTrace`.
+
+    >>> ClampCurrent(0.05, current, Constant(-70.0) + Step(-10.0, onset=5.0))
+    """
+
+    current: Float[Array, " n_time"]
+    command: AbstractStimulus
+    t0: float = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+
+    def __init__(self, ts: Any, current: Any, command: AbstractStimulus):
+        self.current = _data("current", current, "pA", least=2)
+        self.command = as_stimulus(command)
+        self.t0, self.dt = _sampling(ts, self.current.size)
+        _check_covered(self.command, self.t0, self.t1)
+
+    @property
+    def ts(self) -> np.ndarray:
+        """Times of the samples [ms]."""
+        return self.t0 + self.dt * np.arange(self.current.size)
+
+    @property
+    def t1(self) -> float:
+        """Time of the last sample [ms]."""
+        return self.t0 + self.dt * (self.current.size - 1)
+
+    def solver_for(self, model: AbstractModel) -> AbstractSolver:
+        """Steps of at most 0.01 ms, since filter and lag are fast, a whole fraction of the sampling."""
+        return FixedStep(self.dt / math.ceil(self.dt / 0.01 - 1e-9))
+
+    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
+        if not isinstance(model, WholeCell):
+            raise ValueError(
+                "Argument `model` must say what an amplifier records in voltage clamp, but is a "
+                f"{type(model).__name__}; use WholeCell()."
+            )
+        checked_run(model, self.command, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
+
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
+        return simulate(
+            model,
+            self.command,
+            t0=self.t0,
+            t1=self.t1,
+            dt_save=self.dt,
+            solver=solver,
+            max_spikes=1,
             throw=False,
         )
 

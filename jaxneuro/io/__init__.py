@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 from jaxneuro.io._missing import missing
-from jaxneuro.io.abf import read_abf
+from jaxneuro.io.abf import read_abf, read_voltage_clamp
 from jaxneuro.io.glif import read_glif
 from jaxneuro.io.nwb import read_nwb
 from jaxneuro.io.table import read_csv, read_npz
 from jaxneuro.recording import Recording
 
-__all__ = ["read_abf", "read_csv", "read_glif", "read_npz", "read_nwb", "read_recording"]
+__all__ = ["read_abf", "read_csv", "read_glif", "read_npz", "read_nwb", "read_recording", "read_voltage_clamp"]
 
 _SUFFIXES = (".abf", ".csv", ".npz", ".nwb")
 

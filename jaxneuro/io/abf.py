@@ -1,4 +1,4 @@
-"""Current-clamp recordings in Axon Binary Files (ABF1 and ABF2, by pCLAMP), read with pyabf."""
+"""Recordings in Axon Binary Files (ABF1 and ABF2, by pCLAMP), read with pyabf."""
 
 import struct
 import warnings
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxneuro.recording import Recording, Sweep
+from jaxneuro.io._missing import missing
+from jaxneuro.recording import ClampRecording, Recording, Sweep
 from jaxneuro.units import convert, same_dimension
 
-__all__ = ["read_abf"]
+__all__ = ["read_abf", "read_voltage_clamp"]
 
 _BLOCK = 512
 # Where an ABF2 header describes its sections, each as (first block, bytes per entry, entries):
@@ -43,7 +44,29 @@ def read_abf(path: str | Path, *, stimulus_folder: str | Path | None = None, cha
 
     >>> recording = read_abf("cell.abf")  # doctest: +SKIP
     """
-    path = Path(path)
+    ts, voltages, commands = _signals(Path(path), channel, ("mV", "pA"), stimulus_folder)
+    sweeps = (Sweep(ts, *pair, index=k) for k, pair in enumerate(zip(voltages, commands, strict=True)))
+    return Recording(tuple(sweeps), str(path))
+
+
+def read_voltage_clamp(
+    path: str | Path, *, stimulus_folder: str | Path | None = None, channel: int | None = None
+) -> ClampRecording:
+    """Read a voltage-clamp recording: the current, and the voltage that the amplifier was told to hold.
+
+    Arguments and errors are those of `read_abf`, with the current of an input channel and the voltage of the output of
+    the same number.
+
+    >>> read_voltage_clamp("memtest.abf").mean()  # doctest: +SKIP
+    """
+    ts, currents, commands = _signals(Path(path), channel, ("pA", "mV"), stimulus_folder)
+    return ClampRecording(ts, commands, currents, str(path))
+
+
+def _signals(
+    path: Path, channel: int | None, wanted: tuple[str, str], stimulus_folder: str | Path | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times [ms], and what is recorded and what is commanded, (n_sweep, n_time), in the units `wanted`."""
     try:
         with np.printoptions():  # which pyabf would set for all of the user's program
             import pyabf
@@ -51,6 +74,8 @@ def read_abf(path: str | Path, *, stimulus_folder: str | Path | None = None, cha
         raise ImportError(
             'Reading ABF files needs the package pyabf, which is not installed; run `pip install "jaxneuro[io]"`.'
         ) from None
+    if not path.is_file():
+        raise missing("path", path)
     _check_complete(path)
     # pyabf warns of every waveform file that it cannot find where we look ourselves.
     with warnings.catch_warnings():
@@ -60,24 +85,19 @@ def read_abf(path: str | Path, *, stimulus_folder: str | Path | None = None, cha
             if abf.abfVersion["major"] == 1:
                 # pyabf takes the first epoch's level for the holding level.
                 abf.holdingCommand = list(struct.unpack_from("<4f", path.read_bytes(), 1394))
-        channel = _channel(abf, channel, path)
+        channel = _channel(abf, channel, path, wanted)
         _check_command(abf, channel, path)
         with _readable(path):
             source = _source(abf, channel)
-            voltages = _voltages(abf, channel)
+            recorded = _recorded(abf, channel)
         if source == _FROM_FILE:
             commands = _from_file(abf, channel, stimulus_folder, path)
         else:
             with _readable(path):
                 commands = [_command(abf, channel, k, source) for k in abf.sweepList]
-    ts = np.arange(voltages.shape[1]) * 1e3 / abf.dataRate
-    voltages = convert(voltages, _plain(abf.adcUnits[channel]), "mV")
-    current_unit = _plain(abf.dacUnits[channel])
-    sweeps = (
-        Sweep(ts, voltage, convert(command, current_unit, "pA"), index=k)
-        for k, (voltage, command) in enumerate(zip(voltages, commands, strict=True))
-    )
-    return Recording(tuple(sweeps), str(path))
+    ts = np.arange(recorded.shape[1]) * 1e3 / abf.dataRate
+    recorded = convert(recorded, _plain(abf.adcUnits[channel]), wanted[0])
+    return ts, recorded, convert(np.stack(commands), _plain(abf.dacUnits[channel]), wanted[1])
 
 
 @contextmanager
@@ -134,24 +154,25 @@ def _plain(unit: str | None) -> str:
     return (unit or "").strip().replace("\u00b5", "u").replace("\u03bc", "u")
 
 
-def _channel(abf: Any, channel: int | None, path: Path) -> int:
-    """The input channel whose voltage answers a current command."""
+def _channel(abf: Any, channel: int | None, path: Path, wanted: tuple[str, str]) -> int:
+    """The input channel that records one of the wanted units under a command in the other."""
     pairs = list(zip(abf.adcUnits, abf.dacUnits, strict=False))
-    good = [k for k, (adc, dac) in enumerate(pairs) if _is_unit_of(adc, "mV") and _is_unit_of(dac, "pA")]
+    good = [k for k, pair in enumerate(pairs) if all(map(_is_unit_of, pair, wanted))]
     if channel in good or (channel is None and good):
         return good[0] if channel is None else channel
+    kind, other = ("current clamp", "voltage clamp") if wanted[0] == "mV" else ("voltage clamp", "current clamp")
     found = " and ".join(
         f"channel {k} records {adc} under a command in {_plain(dac) or 'no unit'}" for k, (adc, dac) in enumerate(pairs)
     )
     if channel is not None:
         raise ValueError(
-            f"Argument `channel` must be a current-clamp channel of '{path}', but is {channel}, "
+            f"Argument `channel` must be a {kind.replace(' ', '-')} channel of '{path}', but is {channel}, "
             f"and {found}; choose from {good}."
         )
-    kind = "voltage clamp" if _is_unit_of(abf.adcUnits[0], "pA") else "no current clamp"
+    kind_found = other if _is_unit_of(abf.adcUnits[0], wanted[1]) else f"no {kind}"
     raise ValueError(
-        f"File '{path}' must be a current-clamp recording (mV under a command in pA), but is "
-        f"{kind}: {found}; choose a current-clamp recording."
+        f"File '{path}' must be a {kind.replace(' ', '-')} recording ({wanted[0]} under a command in {wanted[1]}), but "
+        f"is {kind_found}: {found}; choose a {kind.replace(' ', '-')} recording."
     )
 
 
@@ -184,8 +205,8 @@ def _source(abf: Any, channel: int) -> int:
     return outputs.nWaveformSource[channel]
 
 
-def _voltages(abf: Any, channel: int) -> np.ndarray:
-    """Voltages in the unit of the file, shape (n_sweep, n_time)."""
+def _recorded(abf: Any, channel: int) -> np.ndarray:
+    """What a channel recorded in the unit of the file, shape (n_sweep, n_time)."""
     n_used = abf.sweepCount * abf.sweepPointCount
     return abf.data[channel, :n_used].astype(np.float64).reshape(abf.sweepCount, -1)
 
@@ -247,6 +268,6 @@ def _waveform_rows(path: Path) -> np.ndarray:
     with _readable(path):
         if path.suffix.lower() == ".abf":
             _check_complete(path)
-            return _voltages(pyabf.ABF(str(path)), 0)
+            return _recorded(pyabf.ABF(str(path)), 0)
         atf = pyabf.ATF(str(path))
         return np.asarray(atf.data[:: atf.channelCount], dtype=np.float64)

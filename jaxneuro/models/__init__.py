@@ -41,6 +41,7 @@ from jaxneuro.models._spike_detector import SpikeDetector as SpikeDetector
 from jaxneuro.models._synaptic_lif import SynapticLIF as SynapticLIF
 from jaxneuro.models._traub_miles import TraubMiles as TraubMiles
 from jaxneuro.models._wang_buzsaki import WangBuzsaki as WangBuzsaki
+from jaxneuro.models._whole_cell import WholeCell as WholeCell
 
 __all__ = [
     "EIF",
@@ -83,5 +84,6 @@ __all__ = [
     "TraubMiles",
     "VoltageClamp",
     "WangBuzsaki",
+    "WholeCell",
     "with_channel_noise",
 ]

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxneuro import units
 from jaxneuro._solution import Solution
-from jaxneuro.fitters import FICurve, FitResult, VoltageTrace
+from jaxneuro.fitters import ClampCurrent, FICurve, FitResult, VoltageTrace
 from jaxneuro.plot._fi import plot_fi
 from jaxneuro.plot._style import BLACK, GREY, RED, axis_label, style
 
@@ -17,7 +17,7 @@ __all__ = ["plot_fit"]
 
 # Data lie as a broad pale line under the model's thin one, so that both are seen where they agree.
 _PALE = "#bbbbbb"
-_WIDTHS = {"trace": 2.2, "fi": 1.15, "spikes": 2.2}
+_WIDTHS = {"trace": 2.2, "current": 2.2, "fi": 1.15, "spikes": 2.2}
 
 
 def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
@@ -38,9 +38,12 @@ def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
     target = result.target
     kind = "fi" if isinstance(target, FICurve) else "spikes"
     kind = "trace" if isinstance(target, VoltageTrace) else kind
+    kind = "current" if isinstance(target, ClampCurrent) else kind
     panels = _panels(axes, _WIDTHS[kind])
     with style():
-        {"trace": _draw_trace, "fi": _draw_fi, "spikes": _draw_spikes}[kind](panels[0], result)
+        {"trace": _draw_trace, "current": _draw_current, "fi": _draw_fi, "spikes": _draw_spikes}[kind](
+            panels[0], result
+        )
         if len(panels) > 1:
             _draw_losses(panels[1], result)
     return np.array(panels, dtype=object)
@@ -63,13 +66,23 @@ def _panels(axes: Any, width: float) -> list[Axes]:
 
 
 def _draw_trace(ax: Axes, result: FitResult) -> None:
-    target = result.target
-    ax.plot(target.ts, target.voltage, color=_PALE, linewidth=3.0, label="Data")
-    ax.plot(target.ts, result.predict().voltage, color=RED, label="Model")
-    ax.set_xlim(target.t0, target.t1)
-    ax.set_xlabel(axis_label("Time", "ms"))
+    _draw_both(ax, result, result.target.voltage, result.predict().voltage)
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
     ax.legend(loc="upper left")
+
+
+def _draw_current(ax: Axes, result: FitResult) -> None:
+    _draw_both(ax, result, result.target.current, result.model.recorded(result.predict().ys))
+    ax.set_ylabel(axis_label("Recorded current", "pA"))
+    ax.legend(loc="lower right")
+
+
+def _draw_both(ax: Axes, result: FitResult, data: Any, model: Any) -> None:
+    target = result.target
+    ax.plot(target.ts, data, color=_PALE, linewidth=3.0, label="Data")
+    ax.plot(target.ts, model, color=RED, label="Model")
+    ax.set_xlim(target.t0, target.t1)
+    ax.set_xlabel(axis_label("Time", "ms"))
 
 
 def _draw_fi(ax: Axes, result: FitResult) -> None:
