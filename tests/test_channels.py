@@ -55,18 +55,10 @@ def slopes(channel, V):
 
 
 @jax.jit
-def rates_everywhere(channel, V):
-    return jax.vmap(partial(rates, channel))(V)
-
-
-@jax.jit
-def slopes_everywhere(channel, V):
-    return jax.vmap(jax.jacfwd(partial(rates, channel)))(V)
-
-
-@jax.jit
-def curvatures_everywhere(channel, V):
-    return jax.vmap(jax.jacfwd(jax.jacrev(partial(rates, channel))))(V)
+def tables(channel, V):
+    """Rates, their slopes and their curvatures over the voltage, all by one compiled program."""
+    f = partial(rates, channel)
+    return jax.vmap(lambda v: (f(v), jax.jacfwd(f)(v), jax.jacfwd(jax.jacrev(f))(v)))(V)
 
 
 @jax.jit
@@ -82,7 +74,7 @@ def halfway_gates(channel, V):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", KINETIC)
 def test_channel_gates_lie_between_0_and_1_and_times_are_positive(name, dtype):
-    x_inf, tau = rates_everywhere(cast(CHANNELS[name](), dtype), VOLTAGES.astype(dtype))
+    (x_inf, tau), *_ = tables(cast(CHANNELS[name](), dtype), VOLTAGES.astype(dtype))
     instantaneous = CHANNELS[name]().instantaneous
     assert dict(CHANNELS[name]().powers).keys() == x_inf.keys() == tau.keys() | set(instantaneous)
     for gate in x_inf:
@@ -96,9 +88,9 @@ def test_channel_gates_lie_between_0_and_1_and_times_are_positive(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", KINETIC)
 def test_channel_rates_have_two_finite_derivatives_everywhere(name, dtype):
-    channel, V = cast(CHANNELS[name](), dtype), VOLTAGES.astype(dtype)
-    assert_finite(slopes_everywhere(channel, V))
-    assert_finite(curvatures_everywhere(channel, V))
+    _, slopes, curvatures = tables(cast(CHANNELS[name](), dtype), VOLTAGES.astype(dtype))
+    assert_finite(slopes)
+    assert_finite(curvatures)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -112,20 +104,22 @@ def test_channel_currents_and_movements_are_finite_everywhere(name, dtype):
     def all_of(v):
         return currents(channel, v, gates), channel.linearised(v, gates, around(channel, dtype))
 
-    assert_finite(jax.jit(jax.vmap(all_of))(V))
-    assert_finite(jax.jit(jax.vmap(jax.jacfwd(all_of)))(V))
+    # one program for both: half the compilations
+    assert_finite(jax.jit(lambda V: (jax.vmap(all_of)(V), jax.vmap(jax.jacfwd(all_of))(V)))(V))
 
 
 @pytest.mark.parametrize("name, V", [(name, V) for name, voltages in SINGULAR.items() for V in voltages])
 def test_channel_rates_are_smooth_at_the_removable_singularities(name, V):
     """At +-1e-6 mV, value, slope and curvature differ by no more than 1e-6 of the next derivative."""
     channel = CHANNELS[name]()
-    near = V + 1e-6 * jnp.array([-1.0, 0.0, 1.0])
-    sizes = [abs(leaf[1]) for leaf in jax.tree.leaves(rates_everywhere(channel, near))]
-    for table in (rates_everywhere, slopes_everywhere, curvatures_everywhere):
-        for leaf, largest in zip(jax.tree.leaves(table(channel, near)), sizes, strict=True):
+    # filled up to the size for which `tables` is compiled already
+    near = np.concatenate([V + 1e-6 * np.array([-1.0, 0.0, 1.0]), VOLTAGES[3:]])
+    found = tables(channel, near)
+    sizes = [abs(leaf[1]) for leaf in jax.tree.leaves(found[0])]
+    for table in found:
+        for leaf, largest in zip(jax.tree.leaves(table), sizes, strict=True):
             scale = max(1.0, float(largest))
-            below, at, above = np.asarray(leaf) / scale
+            below, at, above = np.asarray(leaf)[:3] / scale
             # rates change by their own size over 2.6 mV or more: derivatives are at most 1 of it
             assert abs(above - at) < 2e-6 and abs(at - below) < 2e-6
             assert abs(above - 2 * at + below) < 1e-11
@@ -134,9 +128,8 @@ def test_channel_rates_are_smooth_at_the_removable_singularities(name, V):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in KINETIC if name != "SKChannel"])  # no voltage dependence
 def test_channel_derivatives_of_rates_agree(name, dtype):
-    channel = cast(CHANNELS[name](), dtype)
-    for V in (-71.3, -40.0, 12.7):
-        assert_derivatives_agree(partial(rates, channel), dtype(V), atol=20 * eps(dtype) ** (2 / 3))
+    channel, V = cast(CHANNELS[name](), dtype), np.array([-71.3, -40.0, 12.7], dtype)
+    assert_derivatives_agree(jax.vmap(partial(rates, channel)), V, atol=20 * eps(dtype) ** (2 / 3))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

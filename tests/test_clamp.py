@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import MODES, finite_differences
+from helpers import MODES, finite_differences, quick_jit
 from refusals import refused
 
 from jaxneuro import (
@@ -218,10 +218,10 @@ def test_clamp_gradients_equal_finite_differences():
         return jnp.concatenate([real.i_clamp[1:], voltage_clamp(cell, command, **kept).i_clamp[1:]])
 
     x = np.ones(7)
-    expected = finite_differences(jax.jit(current), x)
+    expected = finite_differences(quick_jit(current), x)
     assert np.all(np.any(expected != 0, axis=0))
     for mode in MODES.values():
-        found = jax.jit(mode(current))(x)
+        found = quick_jit(mode(current))(x)
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-5)  # of currents of up to 1000
 
 

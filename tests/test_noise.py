@@ -1,5 +1,6 @@
 """Channel noise and noisy currents: variances, correlation, orders of convergence, paths and what is refused."""
 
+import functools
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_derivatives_agree, cast, finite_differences
+from helpers import assert_close, assert_derivatives_agree, cast, finite_differences, quick_jit
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 from registry import NOISY_MODELS, NOISY_SOLVERS
@@ -43,14 +44,14 @@ def clamped(channel, noise, V=-30.0):
     return NoisyMembrane(Membrane({"x": channel}, C_m=1e12, V_init=V), {"x": noise})
 
 
-def over_seeds(model, solver, n, kept, *, t1, dt_save, i_app=0.0):
+def over_seeds(model, solver, n, kept, *, t1, dt_save, i_app=0.0, jit=jax.jit):
     """`kept` of the saved states of runs with seeds 0 ... n - 1."""
 
     def lane(seed):
         run = simulate(replace(model, {"seed": seed}), i_app, t1=t1, dt_save=dt_save, solver=solver)
         return kept(run.ys)
 
-    return np.asarray(jax.jit(jax.vmap(lane))(jnp.arange(n, dtype=float)))
+    return np.asarray(jit(jax.vmap(lane))(jnp.arange(n, dtype=float)))
 
 
 N, V_CLAMP = 400.0, -30.0
@@ -99,17 +100,22 @@ def test_channel_noise_is_correlated_over_the_relaxation_time():
         assert np.mean(z[:, lag:] * z[:, :-lag]) == pytest.approx(np.exp(-1.5 * 0.2 * lag), abs=error)
 
 
+@functools.cache
+def firing(name):
+    """A run of 40 ms through spikes, in which V moves."""
+    return simulate(SMALL, 10.0, t1=40.0, solver=NOISY_SOLVERS[name]())
+
+
 @pytest.mark.parametrize("name", NOISY_SOLVERS)
 def test_noisy_solver_keeps_probability(name):
-    """Also where V moves, through spikes."""
-    run = simulate(SMALL, 10.0, t1=40.0, solver=NOISY_SOLVERS[name]())
+    run = firing(name)
     assert run.spikes.size >= 2
     for channel in ("na", "k"):
         np.testing.assert_allclose(run.ys.gates[channel]["p"].sum(axis=-1), 1.0, rtol=0, atol=1e-12)
 
 
 def test_discrete_channels_are_whole_and_as_many_as_there_are():
-    run = simulate(SMALL, 10.0, t1=20.0, solver=DiscreteChannels(0.02))
+    run = firing("DiscreteChannels")
     for channel, n in (("na", 1200), ("k", 360)):
         counts = np.asarray(run.ys.gates[channel]["p"])[1:] * n
         np.testing.assert_allclose(counts, np.round(counts), atol=1e-9)
@@ -118,7 +124,7 @@ def test_discrete_channels_are_whole_and_as_many_as_there_are():
 
 
 def test_discrete_channels_save_the_start_that_they_drew():
-    start = simulate(SMALL, 10.0, t1=0.2, solver=DiscreteChannels(0.02)).ys.gates["k"]["p"][0] * 360
+    start = firing("DiscreteChannels").ys.gates["k"]["p"][0] * 360
     np.testing.assert_allclose(start, np.round(start), atol=1e-9)
 
 
@@ -205,7 +211,8 @@ def test_euler_maruyama_converges_on_one_path(what):
     factors = (4, 8, 16)
 
     def ends(k):
-        return over_seeds(model, EulerMaruyama(k * fine, fine), 64, kept, t1=t1, dt_save=t1, i_app=i_app)
+        solver = EulerMaruyama(k * fine, fine)
+        return over_seeds(model, solver, 64, kept, t1=t1, dt_save=t1, i_app=i_app, jit=quick_jit)
 
     exact = ends(1)
     errors = [float(np.sqrt(np.mean((ends(k) - exact) ** 2))) for k in factors]
@@ -326,8 +333,8 @@ def mean_open(x):
 
 
 def test_noisy_gradient_on_one_path_equals_finite_differences():
-    found = jax.jit(jax.grad(mean_open))(np.ones(3))
-    expected = finite_differences(jax.jit(mean_open), np.ones(3))
+    found = quick_jit(jax.grad(mean_open))(np.ones(3))
+    expected = finite_differences(quick_jit(mean_open), np.ones(3))
     assert np.all(expected != 0)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 

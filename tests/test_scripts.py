@@ -81,10 +81,12 @@ def test_scripts_exist():
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
-def test_study_runs_quickly(study, recording, tmp_path):
+def test_study_runs_quickly(study, request, recording, tmp_path):
     out = tmp_path / "out"
     usage = run([sys.executable, str(study), "--help"], cwd=tmp_path).strip().split("\n\n")[0]
     files = [str(recording)] if "RECORDING" in usage.upper() else []
+    if "RECORDING.abf" in usage:  # of a voltage clamp
+        files = [str(request.getfixturevalue("data_dir") / "abf" / "model_vc_step.abf")]
     run([sys.executable, str(study), *files, "--quick", "--out", str(out)], cwd=tmp_path)
     assert any(out.iterdir()), "the study wrote nothing into --out"
 
