@@ -15,6 +15,7 @@ from jaxneuro.fitters._result import FitRecord as FitRecord
 from jaxneuro.fitters._result import FitResult as FitResult
 from jaxneuro.fitters._result import FittedParam as FittedParam
 from jaxneuro.fitters._result import load as load
+from jaxneuro.fitters._sensitivity import Sensitivity as Sensitivity
 from jaxneuro.fitters._stages import StageReport as StageReport
 from jaxneuro.fitters._targets import AbstractTarget as AbstractTarget
 from jaxneuro.fitters._targets import ClampCurrent as ClampCurrent
@@ -33,6 +34,7 @@ __all__ = [
     "FittedParam",
     "Guide",
     "Nudged",
+    "Sensitivity",
     "SpikeTimeLoss",
     "SpikeTimes",
     "StageReport",

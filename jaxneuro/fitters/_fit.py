@@ -17,6 +17,7 @@ from jaxneuro import params
 from jaxneuro.fitters._engine import Problem, State, shape_of_errors
 from jaxneuro.fitters._losses import AbstractLoss, default_loss
 from jaxneuro.fitters._result import FitResult, FittedParam
+from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
 from jaxneuro.fitters._strategy import chosen_strategy, descent, nudging, started_weakly
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
@@ -139,9 +140,11 @@ def _result(
     )
     infos = _infos(problem.model, bounds)
     # an interrupted run may still be drawn to the data, which makes it look too certain
-    errors = {} if run.is_interrupted else _standard_errors(problem, state, best, n_errors)
+    is_sure = n_errors is not None and not run.is_interrupted
+    sensitivity = _sensitivity(problem, state, best, found, bounds, n_errors) if is_sure else None
+    std = sensitivity.std if sensitivity else {}
     fitted = {
-        name: FittedParam(found[name], infos[name].unit, begun[name], *bounds[name], std=errors.get(name))
+        name: FittedParam(found[name], infos[name].unit, begun[name], *bounds[name], std=std.get(name))
         for name in bounds
     }
     return FitResult(
@@ -156,6 +159,7 @@ def _result(
         solver=problem.solver,
         seconds=seconds,
         stages=(*reports, *run.reports),
+        sensitivity=sensitivity,
         is_interrupted=run.is_interrupted,
     )
 
@@ -171,16 +175,30 @@ def _convex(
     return u, [StageReport("convex start", 0, n_runs, time.perf_counter() - began, None)]
 
 
-def _standard_errors(problem: Problem, state: State, best: int, n_errors: int | None) -> dict[str, float]:
-    """Standard deviation of each parameter, of Gauss and Newton's matrix of the residuals' squares."""
+def _sensitivity(
+    problem: Problem, state: State, best: int, found: Mapping[str, float], bounds: Mapping[str, Bounds], n_errors: int
+) -> Sensitivity:
+    """How well the residuals at the best point determine each parameter."""
     loss, _, curvature = (np.asarray(leaf[best], np.float64) for leaf in state.best)
-    n_free = len(problem.names)
-    if n_errors is None or n_errors <= n_free or not np.linalg.cond(curvature) < 1e15:
-        return {}
-    covariance = 2 * loss / (n_errors - n_free) * np.linalg.inv(curvature)
-    slopes = jax.jvp(problem.values, (state.best_u[best],), (jnp.ones(n_free),))[1]
-    spread = np.sqrt(np.diag(covariance))
-    return {name: abs(float(slopes[name])) * float(s) for name, s in zip(problem.names, spread, strict=True)}
+    names, values = problem.names, np.array([found[name] for name in problem.names])
+    moved = jax.jvp(problem.values, (state.best_u[best],), (jnp.ones(len(names)),))[1]
+    slopes = np.array([float(moved[name]) for name in names])
+    sizes = np.where(values == 0, 1.0, np.abs(values))
+    # the residuals' derivatives by relative changes; of a parameter on its bound there is none
+    on_bound = tuple(name for name in names if _is_on_bound(found[name], *bounds[name]))
+    per_u = sizes / np.where(slopes == 0, np.inf, slopes)
+    matrix = 0.5 * n_errors * curvature * np.outer(per_u, per_u)
+    variance = float(loss) * n_errors / max(n_errors - len(names), 1)
+    return Sensitivity(names, values, matrix, variance, on_bound)
+
+
+_NEAR = 1e-3  # share of an interval within which a value is on its bound
+
+
+def _is_on_bound(value: float, low: float | None, high: float | None) -> bool:
+    both = low is not None and high is not None
+    width = high - low if both else max(abs(value), 1e-300)
+    return any(bound is not None and abs(value - bound) < _NEAR * width for bound in (low, high))
 
 
 @functools.lru_cache(maxsize=32)

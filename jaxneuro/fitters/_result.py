@@ -14,6 +14,7 @@ import numpy as np
 from jaxneuro import params, units
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
+from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
 from jaxneuro.models import AbstractModel
@@ -62,7 +63,8 @@ class FitResult:
     start before each step, shape (n_steps, n_starts). `start_losses`: the lowest of each start,
     shape (n_starts,), inf for one that never had a finite loss. `n_failed`: steps of each start
     whose loss or gradient was not finite. `seconds`: wall time, compilation included. `stages`: what each stage took
-    and reached.
+    and reached. `sensitivity`: how well the data determine the parameters; None for a loss that is one number and after
+    Ctrl-C.
     """
 
     model: AbstractModel
@@ -76,6 +78,7 @@ class FitResult:
     solver: AbstractSolver
     seconds: float
     stages: tuple[StageReport, ...] = ()
+    sensitivity: Sensitivity | None = None
     is_interrupted: bool = False
 
     @property
@@ -109,7 +112,8 @@ class FitResult:
         return dataclasses.replace(self, params=self.params | known)
 
     def table(self, true: Mapping[str, float] | None = None) -> str:
-        """Text table: parameter, fitted value and its standard deviation, unit, start, bounds, true value if known."""
+        """Text table: parameter, fitted value and its standard deviation, unit, start, bounds, true value if known; and
+        what the data leave open, in sentences."""
         fitted = self.compare(true or {}).params
         has_true = any(p.true is not None for p in fitted.values())
         rows = [["parameter", "fitted", "+-", "unit", "start", "bounds"]]
@@ -128,7 +132,7 @@ class FitResult:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.insert(1, "-" * max(map(len, lines)))
-        return "\n".join(lines)
+        return "\n".join(lines + (self.sensitivity.sentences() if self.sensitivity else []))
 
     def plot(self, axes: Any = None) -> Any:
         """Draw data against model, and the loss over the steps; returns the matplotlib axes."""
@@ -158,6 +162,7 @@ class FitResult:
             "loss": self.loss,
             "loss_unit": self.loss_unit,
             "start_losses": [_finite(loss) for loss in self.start_losses],
+            "open_questions": self.sensitivity.sentences() if self.sensitivity else [],
             "n_steps": len(self.history),
             "stages": [stage._asdict() | {"loss": _finite_or_none(stage.loss)} for stage in self.stages],
             "n_failed": self.n_failed.tolist(),

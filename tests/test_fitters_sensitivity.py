@@ -1,0 +1,76 @@
+"""What a fit says about what its data determine."""
+
+import numpy as np
+import pytest
+
+from jaxneuro import FixedStep, Leak, Membrane, Step, simulate
+from jaxneuro.fitters import VoltageTrace, fit
+from jaxneuro.fitters._sensitivity import Sensitivity
+
+STIMULUS = Step(1.0, onset=2.0)
+
+
+def two_leaks(first=0.1, second=0.15, E_second=-70.0, **options) -> Membrane:
+    channels = {"first": Leak(g_max=first, E_rev=-70.0), "second": Leak(g_max=second, E_rev=E_second)}
+    return Membrane(channels=channels, C_m=1.0, V_init=-70.0, **options)
+
+
+def fitted(cell, free, noise=0.1, **options):
+    V = simulate(cell, STIMULUS, t1=30.0, dt_save=0.1, solver=FixedStep(0.05)).voltage
+    target = VoltageTrace(0.1, V + noise * np.random.default_rng(0).normal(size=V.shape), STIMULUS)
+    options = {"n_starts": 2, "steps": 30, "strategy": "descent", "progress": False} | options
+    return fit(cell, target, free=free, **options)
+
+
+@pytest.fixture(scope="module")
+def degenerate():
+    """Two leaks with one reversal potential: only the sum of their conductances counts."""
+    return fitted(two_leaks(), {"first.g_max": (0.01, 1.0), "second.g_max": (0.01, 1.0), "C_m": (0.3, 3.0)})
+
+
+def test_sensitivity_says_what_only_counts_together(degenerate):
+    (sentence,) = [s for s in degenerate.sensitivity.sentences() if "separately" in s]
+    assert "first.g_max and second.g_max" in sentence and "-1.000" in sentence
+    assert sentence in degenerate.table() and sentence in degenerate.to_dict()["open_questions"]
+    spread, direction = degenerate.sensitivity.directions[-1]
+    assert spread > 1 and abs(direction["C_m"]) < 0.01  # the sloppy one: as much more of one as less of the other
+    changes = {name: direction[name] * degenerate.values[name] for name in ("first.g_max", "second.g_max")}
+    np.testing.assert_allclose(changes["first.g_max"], -changes["second.g_max"], rtol=1e-3)
+    assert degenerate.params["C_m"].std < 0.02  # which the others' quarrel does not touch
+
+
+def test_sensitivity_is_silent_where_the_data_determine_all():
+    result = fitted(two_leaks(), {"first.g_max": (0.01, 1.0), "C_m": (0.3, 3.0)})
+    assert result.sensitivity.sentences() == []
+    assert result.sensitivity.determined == ("first.g_max", "C_m")
+    assert len(result.table().splitlines()) == 4
+
+
+def test_sensitivity_names_parameters_without_effect_and_on_bounds():
+    cell = two_leaks(second=0.0)
+    free = {"first.g_max": (0.2, 1.0), "second.E_rev": (-90.0, -50.0), "C_m": (0.3, 3.0)}  # the truth is 0.1
+    result = fitted(cell, free)
+    sentences = result.sensitivity.sentences()
+    assert any(s.startswith("second.E_rev does not change the prediction") for s in sentences)
+    assert any(s.startswith("first.g_max has ended on its bound") for s in sentences)
+    assert result.params["first.g_max"].std is None and result.params["second.E_rev"].std is None
+    assert result.params["C_m"].std > 0
+
+
+def test_sensitivity_is_that_of_a_known_matrix():
+    """Covariance variance (J^T J)^-1 by relative changes, of a well-determined and a vague parameter."""
+    J = np.random.default_rng(1).normal(size=(50, 2)) @ np.diag([10.0, 0.05])
+    found = Sensitivity(("a", "b"), np.array([2.0, -4.0]), J.T @ J, 0.25)
+    covariance = 0.25 * np.linalg.inv(J.T @ J)
+    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9)
+    np.testing.assert_allclose(list(found.std.values()), np.sqrt(np.diag(covariance)) * [2.0, 4.0], rtol=1e-9)
+    spreads = [spread for spread, _ in found.directions]
+    np.testing.assert_allclose(spreads, np.sqrt(np.linalg.eigvalsh(covariance)), rtol=1e-9)
+    (vague,) = found.sentences()
+    assert vague.startswith("b is known to within 1")
+
+
+def test_sensitivity_is_unknown_for_a_loss_that_is_one_number():
+    free = {"first.g_max": (0.01, 1.0)}
+    result = fitted(two_leaks(), free, loss=lambda run, target: ((run.voltage - target.voltage) ** 2).mean())
+    assert result.sensitivity is None and result.params["first.g_max"].std is None
