@@ -32,11 +32,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=8, help="starts of each fit [1]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first trace [1]")
     parser.add_argument("--out", type=Path, default=Path("recovered-conductances"), help="output folder")
+    parser.add_argument("--resume", action="store_true", help="keep the progress in the folder, and go on from it")
     parser.add_argument("--quick", action="store_true", help="one trace of 100 ms and two starts")
     return parser.parse_args()
 
 
-def recovered(voltage: np.ndarray, n_starts: int, seed: int) -> FitResult:
+def recovered(voltage: np.ndarray, n_starts: int, seed: int, checkpoint: Path | None) -> FitResult:
     """A fit to the voltage [mV] with new noise, from random starts."""
     rng = np.random.default_rng(seed)
     noisy = voltage + NOISE * rng.normal(size=voltage.shape)
@@ -47,6 +48,8 @@ def recovered(voltage: np.ndarray, n_starts: int, seed: int) -> FitResult:
         free={name: (value / 8, value * 8) for name, value in TRUE.items()},
         n_starts=n_starts,
         start={name: value * f for (name, value), f in zip(TRUE.items(), factors, strict=True)},
+        checkpoint=checkpoint,
+        checkpoint_every=5.0,
     ).compare(TRUE)
 
 
@@ -76,7 +79,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     reports = []
     for seed in range(options.seed, options.seed + n_seeds):
-        result = recovered(np.asarray(run.voltage), n_starts, seed)
+        checkpoint = options.out / f"seed-{seed}.checkpoint" if options.resume else None
+        result = recovered(np.asarray(run.voltage), n_starts, seed, checkpoint)
         reports.append(report(result))
     n_good, n = sum(r["n_good"] for r in reports), n_seeds * n_starts
     n_simulations = sum(stage.n_simulations for stage in result.stages)

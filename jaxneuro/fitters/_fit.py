@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro import params
+from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
 from jaxneuro.fitters._engine import Problem, State, shape_of_errors
 from jaxneuro.fitters._losses import AbstractLoss, default_loss
 from jaxneuro.fitters._result import FitResult, FittedParam
@@ -51,6 +53,8 @@ def fit(
     seed: int = 0,
     key: PRNGKeyArray | None = None,
     progress: bool = True,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: float = 30.0,
 ) -> FitResult:
     """Fit free parameters of a model to data from several starts at once.
 
@@ -58,32 +62,28 @@ def fit(
 
     - `model`: holds the values of all parameters that are not free.
     - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes` or `ClampCurrent`.
-    - `free`: parameter name -> (low, high) in its unit; None is an open end. Two positive bounds
-      are searched on a logarithmic scale.
+    - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
     - `n_starts`: how many starts run side by side; the best one counts.
     - `steps`: steps in all.
-    - `optimizer`: any optax optimiser that asks for gradients only; None for Adam whose learning
-      rate falls from 0.1 to 0 as a cosine.
-    - `polish`: the last 60 % of the steps are Levenberg-Marquardt ones, and end early when nothing is gained any more
-      (not for a loss that is one number).
-    - `strategy`: "nudging" for the voltage trace of a smooth model: a convex fit of its conductances gives the starts,
-      then Levenberg-Marquardt steps follow on runs that are drawn to the data, with 2, 0.5, 0.1 and 0.02 /ms, and at
-      last on the free run; "descent" for the optimiser's steps and Levenberg-Marquardt ones; "auto" for nudging where
-      it can be.
-    - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts
-      the first one at the model's own values; a dict name -> value puts the first one there, or, if
-      the values are arrays of shape (n_starts,), all of them. Parameters missing in it are random.
+    - `optimizer`: an optax optimiser of gradients; None for Adam whose rate falls from 0.1 to 0 as a cosine.
+    - `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
+    - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
+      Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
+      optimiser's steps and Levenberg-Marquardt ones; "auto" for nudging where it can be.
+    - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one at the
+      model's own values; a dict name -> value puts the first one there, or, if the values are arrays of shape
+      (n_starts,), all of them. Parameters missing in it are random.
     - `solver`: if None, exact spikes for models that reset, and FixedStep for smooth ones, with RK4 for nudging.
-    - `seed`, or `key`: for the random starts.
-    - `progress`: show a progress bar.
+    - `seed`, or `key`: for the random starts; `progress`: show a progress bar.
+    - `checkpoint`: a file for the progress, written every `checkpoint_every` seconds. The same call goes on from it
+      after whatever ended it, to the same result to the last bit.
 
-    A loss or gradient that is not finite sends its start back to its best point; the others go on.
-    Ctrl-C returns what has been reached. A second call with other bounds, starts, parameter values
-    or data of the same shape does not compile again (with the same `optimizer` object).
+    A loss or gradient that is not finite sends its start back to its best point; the others go on. Levenberg-Marquardt
+    steps end when nothing is gained any more. Ctrl-C returns what has been reached. A second call with other bounds,
+    starts, parameter values or data of the same shape does not compile again (with the same `optimizer` object).
 
-    **Raises:** ValueError or TypeError for a wrong argument; RuntimeError if no start has a finite
-    loss.
+    **Raises:** ValueError or TypeError for a wrong argument; RuntimeError if no start has a finite loss.
 
     >>> target = VoltageTrace(0.05, voltage, Step(amplitude=10.0, onset=5.0))
     >>> result = fit(HodgkinHuxley(), target, free={"na.g_max": (60.0, 240.0)})
@@ -111,9 +111,11 @@ def fit(
     u, reports = _convex(model, target, transforms, u0) if is_nudged else (u0, [])
     stages = nudging(target, steps) if is_nudged else descent(target, steps, polish and shape != ())
     optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
-    run = run_stages(problem, optimizer, u, stages, progress)
-    seconds = time.perf_counter() - began
-    return _result(problem, bounds, u0, run, reports, math.prod(shape) if shape else None, seconds)
+    if checkpoint is not None:
+        checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
+    run = run_stages(problem, optimizer, u, stages, progress, checkpoint)
+    n_errors = math.prod(shape) if shape else None
+    return _result(problem, bounds, u0, run, reports, n_errors, time.perf_counter() - began)
 
 
 def _result(

@@ -1,7 +1,6 @@
 """The running of a fit: stage after stage, chunk by chunk, and what each took and reached."""
 
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from jaxneuro.fitters._checkpoint import Checkpoint
 from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, restarted
 from jaxneuro.fitters._targets import AbstractTarget
 
@@ -51,10 +51,24 @@ class StageReport(NamedTuple):
     """Whether its loss is another one than that of the stage before."""
 
 
+class Reached(NamedTuple):
+    """How far a fit has come."""
+
+    state: State
+    history: Float[Array, "n_step s"]
+    """Losses of all steps."""
+    reports: tuple[StageReport, ...]
+    """Of the stages that are over."""
+    n_steps: int
+    """Done in the stage that goes on."""
+    seconds: float
+    """Spent in it."""
+
+
 class Run(NamedTuple):
     state: State
     history: np.ndarray  # losses (step, start)
-    reports: list[StageReport]
+    reports: tuple[StageReport, ...]
     is_interrupted: bool
 
 
@@ -64,47 +78,60 @@ def run_stages(
     u0: Float[Array, "s p"],
     stages: list[Stage],
     progress: bool,
+    checkpoint: Checkpoint | None = None,
 ) -> Run:
-    """All stages, chunk by chunk; what has been reached after Ctrl-C."""
+    """All stages, chunk by chunk, from the checkpoint on if there is one; what has been reached after Ctrl-C."""
     from tqdm import tqdm
 
-    state = initial_state(optimizer, u0)
-    history: list[np.ndarray] = []
-    reports: list[StageReport] = []
+    reached = Reached(initial_state(optimizer, u0), np.zeros((0, len(u0)), u0.dtype), (), 0, 0.0)
+    reached = reached if checkpoint is None else _loaded(checkpoint, reached)
     is_interrupted = False
     with tqdm(total=sum(stage.n_steps for stage in stages), desc="fit", unit="step", disable=not progress) as bar:
+        bar.update(len(reached.history))
         try:
-            for stage in stages:
-                began, first = time.perf_counter(), len(history)
-                for after, losses in _advanced(problem, optimizer, state, stage):
-                    state = after
-                    history.append(losses)
-                    bar.update(len(losses))
-                    bar.set_postfix(stage=stage.name, loss=f"{np.min(state.best.loss):.4g}")
-                n_steps = sum(len(losses) for losses in history[first:])
-                seconds = time.perf_counter() - began
-                n_runs = n_steps * (1 + u0.shape[1])
-                reports.append(
-                    StageReport(stage.name, n_steps, n_runs, seconds, float(np.min(state.best.loss)), stage.is_new)
-                )
+            while len(reached.reports) < len(stages):
+                stage = stages[len(reached.reports)]
+                n_before = len(reached.history)
+                reached = _advanced(problem, optimizer, reached, stage)
+                bar.update(len(reached.history) - n_before)
+                bar.set_postfix(stage=stage.name, loss=f"{np.min(reached.state.best.loss):.4g}")
+                if checkpoint is not None:
+                    _save(checkpoint, reached, is_last=len(reached.reports) == len(stages))
         except KeyboardInterrupt:
-            if not history:
+            if not len(reached.history):
                 raise
             is_interrupted = True
-    return Run(state, np.concatenate(history), reports, is_interrupted)
+    return Run(reached.state, np.asarray(reached.history), reached.reports, is_interrupted)
 
 
-def _advanced(
-    problem: Problem, optimizer: optax.GradientTransformation, state: State, stage: Stage
-) -> Iterator[tuple[State, np.ndarray]]:
-    """The state after each chunk of a stage, and the losses (step, start) in it, until nothing is gained any more."""
+def _advanced(problem: Problem, optimizer: optax.GradientTransformation, reached: Reached, stage: Stage) -> Reached:
+    """A chunk of a stage further; the stage is over after its last step, and when nothing is gained any more."""
+    began = time.perf_counter()
     problem = eqx.tree_at(lambda p: p.target, problem, stage.target)
-    state = restarted(state) if stage.is_new else state
-    size = _FEW if stage.is_new else CHUNK
-    for begun in range(0, stage.n_steps, size):
-        n_steps = min(size, stage.n_steps - begun)
-        before = np.asarray(state.best.loss)
-        state, losses = advance(problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(stage.is_polishing))
-        yield state, np.asarray(losses)[:n_steps]
-        if stage.is_polishing and not np.any(np.asarray(state.best.loss) < (1 - _SMALLEST_GAIN) * before):
-            return
+    state = restarted(reached.state) if stage.is_new and not reached.n_steps else reached.state
+    n_steps = min(_FEW if stage.is_new else CHUNK, stage.n_steps - reached.n_steps)
+    before = np.asarray(state.best.loss)
+    state, losses = advance(problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(stage.is_polishing))
+    history = np.concatenate([reached.history, np.asarray(losses)[:n_steps]])
+    lowest = np.asarray(state.best.loss)
+    n_steps, seconds = reached.n_steps + n_steps, reached.seconds + time.perf_counter() - began
+    has_gained = np.any(lowest < (1 - _SMALLEST_GAIN) * before)
+    if n_steps < stage.n_steps and (has_gained or not stage.is_polishing):
+        return Reached(state, history, reached.reports, n_steps, seconds)
+    n_runs = n_steps * (1 + state.u.shape[1])
+    report = StageReport(stage.name, n_steps, n_runs, seconds, float(np.min(lowest)), stage.is_new)
+    return Reached(state, history, (*reached.reports, report), 0, 0.0)
+
+
+def _save(checkpoint: Checkpoint, reached: Reached, *, is_last: bool) -> None:
+    facts = {"reports": reached.reports, "n_steps": reached.n_steps, "seconds": reached.seconds}
+    checkpoint.save((reached.state, reached.history), facts, is_last=is_last)
+
+
+def _loaded(checkpoint: Checkpoint, like: Reached) -> Reached:
+    found = checkpoint.load((like.state, like.history))
+    if found is None:
+        return like
+    (state, history), facts = found
+    reports = tuple(StageReport(*report) for report in facts["reports"])
+    return Reached(state, np.asarray(history), reports, facts["n_steps"], facts["seconds"])
