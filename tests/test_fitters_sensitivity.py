@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from jaxneuro import FixedStep, Leak, Membrane, Step, simulate
-from jaxneuro.fitters import VoltageTrace, fit
+from jaxneuro.fitters import VoltageTrace, fit, profile
 from jaxneuro.fitters._sensitivity import Sensitivity
 
 STIMULUS = Step(1.0, onset=2.0)
@@ -74,3 +75,31 @@ def test_sensitivity_is_unknown_for_a_loss_that_is_one_number():
     free = {"first.g_max": (0.01, 1.0)}
     result = fitted(two_leaks(), free, loss=lambda run, target: ((run.voltage - target.voltage) ** 2).mean())
     assert result.sensitivity is None and result.params["first.g_max"].std is None
+
+
+def test_profile_of_a_well_determined_parameter_is_a_parabola():
+    """Its interval is 1.96 standard deviations to each side, whatever the others do."""
+    result = fitted(two_leaks(), {"first.g_max": (0.01, 1.0), "C_m": (0.3, 3.0)})
+    found = profile(result, "first.g_max", n=3)
+    z = (found.values - result.values["first.g_max"]) / result.params["first.g_max"].std
+    np.testing.assert_allclose(z, [-4, -8 / 3, -4 / 3, 0, 4 / 3, 8 / 3, 4], atol=1e-9)
+    np.testing.assert_allclose(found.deviance, z**2, rtol=0.1, atol=1e-6)
+    np.testing.assert_allclose(found.interval, result.params["first.g_max"].interval, rtol=2e-3)
+    alone = profile(fitted(two_leaks(), {"first.g_max": (0.01, 1.0)}), "first.g_max", n=1)
+    assert alone.unit == "mS/cm^2" and alone.deviance[1] == 0 and np.all(alone.deviance[[0, 2]] > 10)
+
+
+def test_profile_is_flat_where_another_parameter_takes_over(degenerate):
+    """The second conductance makes up for the first as long as it can: to 0.01 below the sum."""
+    found = profile(degenerate, "first.g_max", n=3)
+    inside = found.values < sum(degenerate.values[name] for name in ("first.g_max", "second.g_max")) - 0.01
+    assert inside.sum() >= 4 and np.all(found.deviance[inside] < 0.1)
+    assert found.interval[0] is None  # the bound is nearer than any limit
+
+
+def test_profile_wrong_use_is_one_sentence(degenerate):
+    with refused(r"`name` must be a fitted parameter, but is 'leak'; .*first\.g_max"):
+        profile(degenerate, "leak")
+    number = fitted(two_leaks(), {"C_m": (0.3, 3.0)}, loss=lambda run, target: (run.voltage**2).mean(), steps=2)
+    with refused("`result` must be of a loss with residuals"):
+        profile(number, "C_m")

@@ -7,6 +7,8 @@ from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
 from jaxneuro.fitters._nudging import Guide as Guide
 from jaxneuro.fitters._nudging import Nudged as Nudged
+from jaxneuro.fitters._profile import Profile as Profile
+from jaxneuro.fitters._profile import profile as profile
 from jaxneuro.fitters._recording import fi_problem as fi_problem
 from jaxneuro.fitters._recording import fit_fi_table as fit_fi_table
 from jaxneuro.fitters._recording import fit_recording_fi as fit_recording_fi
@@ -34,6 +36,7 @@ __all__ = [
     "FittedParam",
     "Guide",
     "Nudged",
+    "Profile",
     "Sensitivity",
     "SpikeTimeLoss",
     "SpikeTimes",
@@ -46,4 +49,5 @@ __all__ = [
     "fit_recording_fi",
     "load",
     "measured_lif",
+    "profile",
 ]

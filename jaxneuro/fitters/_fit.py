@@ -162,6 +162,9 @@ def _result(
         seconds=seconds,
         stages=(*reports, *run.reports),
         sensitivity=sensitivity,
+        problem=problem,
+        u=state.best_u[best],
+        n_errors=n_errors,
         is_interrupted=run.is_interrupted,
     )
 

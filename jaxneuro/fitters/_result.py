@@ -10,10 +10,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float
 
 from jaxneuro import params, units
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
+from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
@@ -64,7 +66,8 @@ class FitResult:
     shape (n_starts,), inf for one that never had a finite loss. `n_failed`: steps of each start
     whose loss or gradient was not finite. `seconds`: wall time, compilation included. `stages`: what each stage took
     and reached. `sensitivity`: how well the data determine the parameters; None for a loss that is one number and after
-    Ctrl-C.
+    Ctrl-C. `problem`, `u`, `n_errors`: what was minimised, where in the transforms' coordinates, and the number of
+    residuals.
     """
 
     model: AbstractModel
@@ -79,6 +82,9 @@ class FitResult:
     seconds: float
     stages: tuple[StageReport, ...] = ()
     sensitivity: Sensitivity | None = None
+    problem: Problem | None = None
+    u: Float[Array, " p"] | None = None
+    n_errors: int | None = None
     is_interrupted: bool = False
 
     @property

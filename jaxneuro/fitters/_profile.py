@@ -1,0 +1,115 @@
+"""Profile likelihood: how the fit worsens where one parameter is held and all others are fitted anew."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from jaxneuro import params
+from jaxneuro.fitters._engine import Problem
+from jaxneuro.fitters._result import FitResult
+from jaxneuro.fitters._stages import Stage, run_stages
+
+__all__ = ["Profile", "profile"]
+
+_LEVEL = 3.841  # of chi squared with one degree of freedom, that 95 % stay below
+_IDLE = optax.sgd(0.0)  # of steps that are all Levenberg-Marquardt's
+
+
+class Profile(NamedTuple):
+    """Where a parameter was held, and how much worse the data are explained there.
+
+    `values` [`unit`], rising, shape (n,); `deviance`, -2 log of the likelihood ratio, 0 at the optimum; `interval`,
+    where it stays below 3.84 (95 %), None at an end that was not reached.
+    """
+
+    name: str
+    unit: str
+    values: np.ndarray
+    deviance: np.ndarray
+    interval: tuple[float | None, float | None]
+
+
+def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, steps: int = 20) -> Profile:
+    """Profile likelihood of one parameter of a fit, whose residuals are taken as independent and normal.
+
+    deviance(p) = N ln(least loss with the parameter at p / least loss)
+
+    Unlike a standard deviation it sees bounds and curvature: it is flat where the data say nothing.
+
+    **Arguments:** `result`, of a loss with residuals; `name` of a fitted parameter; `n`, points to each side; `width`,
+    how far they reach in standard deviations, or, where there is none, to the bounds; `steps`, most steps of each fit.
+
+    **Raises:** ValueError for another name, or a loss that is one number.
+
+    >>> profile(result, "leak.g_max").interval
+
+    References: Venzon & Moolgavkar (1988), Appl Stat 37:87. doi:10.2307/2347496; Raue et al. (2009), Bioinformatics
+    25:1923. doi:10.1093/bioinformatics/btp358
+    """
+    if name not in result.params:
+        raise ValueError(
+            f"Argument `name` must be a fitted parameter, but is {name!r}; {params.guess(name, result.params)}."
+        )
+    if result.sensitivity is None:
+        raise ValueError(
+            "Argument `result` must be of a loss with residuals, but is of one number or was interrupted; fit residuals."
+        )
+    best = result.params[name]
+    below, above = _points(best.value, best.std, best.low, best.high, n, width)
+    sides = [_walk(result, name, points, steps) for points in (below, above)]
+    values = np.concatenate([below[::-1], [best.value], above])
+    losses = np.concatenate([sides[0][::-1], [result.loss], sides[1]])
+    deviance = result.n_errors * np.log(losses / min(np.nanmin(losses), result.loss))
+    middle = len(below)
+    ends = (_crossing(values[middle::-1], deviance[middle::-1]), _crossing(values[middle:], deviance[middle:]))
+    return Profile(name, best.unit, values, deviance, ends)
+
+
+def _points(
+    value: float, std: float | None, low: float | None, high: float | None, n: int, width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the parameter is held below and above its best value, nearest first, inside the bounds."""
+    share = np.arange(1, n + 1) / n
+
+    def side(sign: int, bound: float | None) -> np.ndarray:
+        reach = abs(value) if bound is None else abs(bound - value)
+        reach = reach if std is None else min(width * std, reach)
+        return value + sign * reach * share if reach > 0 else np.empty(0)
+
+    return side(-1, low), side(1, high)
+
+
+def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.ndarray:
+    """Least loss at each point, each fit from where the one before has ended."""
+    problem = result.problem
+    others = [k for k, other in enumerate(problem.names) if other != name]
+    u, losses = result.u[jnp.asarray(others, int)][None], []
+    for point in points:
+        held = _without(problem, others, params.replace(problem.model, {name: point}))
+        if not others:
+            errors = np.asarray(held.errors(u[0]))
+            losses.append(float(np.mean(errors**2)))
+            continue
+        run = run_stages(held, _IDLE, u, [Stage("profile", problem.target, steps, True, False)], progress=False)
+        losses.append(float(run.state.best.loss[0]))
+        u = run.state.best_u
+    return np.array(losses)
+
+
+def _without(problem: Problem, others: list[int], model: object) -> Problem:
+    names, transforms = (tuple(of[k] for k in others) for of in (problem.names, problem.transforms))
+    return Problem(model, problem.target, transforms, problem.solver, names, problem.loss)
+
+
+def _crossing(values: Float[Array, " n"], deviance: Float[Array, " n"]) -> float | None:
+    """Where the deviance first rises through the level, between points by its root, which is nearly a line."""
+    root, level = np.sqrt(np.maximum(deviance, 0.0)), np.sqrt(_LEVEL)
+    (beyond,) = np.nonzero(root > level)
+    if not beyond.size:
+        return None
+    k = int(beyond[0])
+    share = (level - root[k - 1]) / (root[k] - root[k - 1])
+    return float(values[k - 1] + share * (values[k] - values[k - 1]))
