@@ -55,7 +55,7 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
         )
     if result.sensitivity is None:
         raise ValueError(
-            "Argument `result` must be of a loss with residuals, but is of one number or was interrupted; fit residuals."
+            "Argument `result` must be of a loss with residuals, but is of one number or was interrupted; fit them."
         )
     best = result.params[name]
     below, above = _points(best.value, best.std, best.low, best.high, n, width)

@@ -46,21 +46,25 @@ class Sensitivity:
         return tuple(name for name in self.names if name not in left_out)
 
     @property
-    def covariance(self) -> np.ndarray:
-        """Covariance of relative errors of the determined parameters."""
+    def _inverse(self) -> np.ndarray:
+        """Inverse of the matrix of the determined parameters."""
         at = [self.names.index(name) for name in self.determined]
         matrix = self.matrix[np.ix_(at, at)]
         size = np.sqrt(np.diag(matrix))
         eigenvalues, vectors = np.linalg.eigh(matrix / np.outer(size, size))
-        inverse = (vectors / np.maximum(eigenvalues, _SINGULAR)) @ vectors.T
-        return self.variance * inverse / np.outer(size, size)
+        return (vectors / np.maximum(eigenvalues, _SINGULAR)) @ vectors.T / np.outer(size, size)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance of relative errors of the determined parameters."""
+        return self.variance * self._inverse
 
     @property
     def correlation(self) -> np.ndarray:
         """Correlation of the errors of the determined parameters."""
-        covariance = self.covariance
-        spread = np.sqrt(np.diag(covariance))
-        return covariance / np.outer(spread, spread)
+        inverse = self._inverse
+        spread = np.sqrt(np.diag(inverse))
+        return inverse / np.outer(spread, spread)
 
     @property
     def std(self) -> dict[str, float]:
