@@ -7,7 +7,6 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,9 +18,6 @@ os.environ["MPLBACKEND"] = "Agg"
 # Compiled programs are shared by workers, child processes and later runs.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
-# XLA's older emitters of loops compile a quarter faster; jaxlib 0.12 has no others than the new ones.
-if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 12):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

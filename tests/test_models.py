@@ -102,7 +102,7 @@ def test_model_voltage_takes_states_with_leading_axes(name):
 def test_model_input_unit_is_known(name):
     model = MODELS[name]().model
     assert units.same_dimension(model.input_unit, model.input_unit)
-    assert model.spike_threshold in ((np.inf,) if name in ("IdealClamp", "VoltageClamp") else (0.0, 1.0))
+    assert model.spike_threshold in ((np.inf,) if name in ("IdealClamp", "VoltageClamp", "WholeCell") else (0.0, 1.0))
 
 
 @pytest.mark.parametrize("name", MEMBRANES)

@@ -1,11 +1,13 @@
 """Runs from spike to spike, of a LIF neuron under a current that is constant in pieces, against runs in steps."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close
+from helpers import assert_close, quick_jit
 
 from jaxneuro import LIF, RESULTS, Constant, ExactSpikes, Levels, Pulses, Reducer, Sine, Step, product, simulate, sweep
 from jaxneuro.models._lif import LIFState
@@ -41,18 +43,18 @@ def test_spike_to_spike_equals_steps(stimulus):
         assert_close(*kept, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["step", "pulses", "levels"])
-def test_spike_to_spike_derivatives_equal_those_of_steps(name):
-    """By every parameter of cell, stimulus and start, of spikes and states; forwards, and backwards in a batch."""
+def test_spike_to_spike_derivatives_equal_those_of_steps():
+    """By every parameter of cell, stimulus and start, of spikes and states; forwards, and backwards in a batch. One of
+    the jumps lies on the grid, and one where a state is saved."""
 
     def outcome(inputs, wrapped):
         cell, stimulus, y0 = inputs
-        run = simulate(cell, wrapped(stimulus), t1=T1, y0=y0, max_spikes=16)
+        run = simulate(cell, wrapped(stimulus), t1=T1, dt_save=0.3, y0=y0, max_spikes=16)
         weights = jnp.cos(jnp.arange(run.ts.size))  # so that no derivative cancels
         spikes = jnp.where(jnp.isfinite(run.spike_times), run.spike_times, 0.0)
         return jnp.sum(spikes * jnp.arange(1, 17)) + jnp.sum(weights * (run.voltage + 10 * run.ys.w))
 
-    inputs = (CELL, STIMULI[name], CELL.init_state())
+    inputs = (CELL, STIMULI["levels"] + Step(0.1, 6.0, 20.05), CELL.init_state())
     a, b = (eqx.filter_jacfwd(outcome)(inputs, wrapped) for wrapped in (lambda s: s, in_steps))
     assert_close(a, b, rtol=1e-9, atol=1e-9)
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf * 1.01]), inputs)
@@ -67,7 +69,7 @@ def test_spike_to_spike_second_derivatives_equal_those_of_steps():
         return times[2]
 
     theta = jnp.array([20.0, 0.01, 2.0])
-    a, b = (jax.hessian(last)(theta, wrapped) for wrapped in (lambda s: s, in_steps))
+    a, b = (quick_jit(jax.hessian(partial(last, wrapped=w)))(theta) for w in (lambda s: s, in_steps))
     np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12)
 
 
@@ -100,3 +102,14 @@ def test_spike_to_spike_fires_as_the_formula_whatever_the_step(t_ref):
             spikes = simulate(cell, current, t1=400.0, solver=ExactSpikes(dt), max_spikes=10_000).spikes
             assert abs(spikes.size - n) <= 1
             np.testing.assert_allclose(np.diff(spikes)[1:], period, rtol=1e-11)
+
+
+def test_several_neurons_in_one_model_take_steps_and_agree_with_each_alone():
+    """Parameters with a shape make uncoupled cells of one model; each fires at times of its own."""
+    thresholds = jnp.array([-50.0, -52.0, -40.0])
+    cells = LIF(*(jnp.full(3, x) for x in (20.0, 100.0, -70.0)), V_th=thresholds, V_reset=jnp.full(3, -65.0))
+    run = simulate(cells, Constant(0.25), t1=80.0, max_spikes=8)
+    for k, V_th in enumerate(thresholds):
+        alone = simulate(LIF(V_th=V_th), Constant(0.25), t1=80.0, max_spikes=8)
+        np.testing.assert_allclose(run.spike_times[k], alone.spike_times, rtol=1e-10)
+        np.testing.assert_allclose(run.voltage[:, k], alone.voltage, rtol=1e-10)

@@ -5,12 +5,11 @@ serves both phases, gradient steps of an optax optimiser and Levenberg-Marquardt
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro import params
@@ -20,6 +19,9 @@ from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
+
+if TYPE_CHECKING:
+    import optax
 
 __all__ = ["CHUNK", "Problem", "State", "advance", "initial_state", "restarted", "shape_of_errors"]
 
@@ -88,7 +90,7 @@ def shape_of_errors(problem: Problem, u: Float[Array, " p"]) -> tuple[int, ...]:
     return shape.shape
 
 
-def initial_state(optimizer: optax.GradientTransformation, u: Float[Array, "s p"]) -> State:
+def initial_state(optimizer: "optax.GradientTransformation", u: Float[Array, "s p"]) -> State:
     """Nothing evaluated yet: the best loss is infinite."""
     n_starts = u.shape[0]
     damping = jnp.full(n_starts, _FIRST_DAMPING, u.dtype)
@@ -109,7 +111,7 @@ def restarted(state: State) -> State:
 @eqx.filter_jit
 def advance(
     problem: Problem,
-    optimizer: optax.GradientTransformation,
+    optimizer: "optax.GradientTransformation",
     state: State,
     n_steps: Int[Array, ""],
     is_polishing: Bool[Array, ""],
@@ -140,7 +142,7 @@ def _evaluate(problem: Problem, u: Float[Array, " p"]) -> Evaluation:
 
 
 def _step(
-    problem: Problem, optimizer: optax.GradientTransformation, state: State, is_polishing: Array
+    problem: Problem, optimizer: "optax.GradientTransformation", state: State, is_polishing: Array
 ) -> tuple[State, Array]:
     """Evaluate at u, remember the best, and move on; from a point that failed, back to the best."""
     new = _evaluate(problem, state.u)
@@ -154,7 +156,7 @@ def _step(
 
     gradient = jnp.where(is_usable, new.gradient, jnp.zeros_like(new.gradient))
     updates, moved = optimizer.update(gradient, state.optimizer, state.u)
-    u_next = jnp.where(is_usable, optax.apply_updates(state.u, updates), best_u)
+    u_next = jnp.where(is_usable, state.u + updates, best_u)
     # momentum that led to a failure would lead there again
     carried = where(is_usable, moved, optimizer.init(best_u))
     u_next = jnp.where(is_polishing, best_u + _damped_newton(best, damping), u_next)

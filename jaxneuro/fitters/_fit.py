@@ -6,12 +6,11 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro import params
@@ -30,6 +29,9 @@ from jaxneuro.params import ParamInfo
 from jaxneuro.solvers import RK4, AbstractSolver, FixedStep
 from jaxneuro.sweeps import sobol
 
+if TYPE_CHECKING:
+    import optax
+
 __all__ = ["fit"]
 
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
@@ -45,7 +47,7 @@ def fit(
     loss: Callable[[Any, Any], Any] | None = None,
     n_starts: int = 8,
     steps: int = 100,
-    optimizer: optax.GradientTransformation | None = None,
+    optimizer: "optax.GradientTransformation | None" = None,
     polish: bool = True,
     start: Mapping[str, Any] | str = "random",
     strategy: str = "auto",
@@ -207,8 +209,10 @@ def _is_on_bound(value: float, low: float | None, high: float | None) -> bool:
 
 
 @functools.lru_cache(maxsize=32)
-def _default_optimizer(steps: int) -> optax.GradientTransformation:
+def _default_optimizer(steps: int) -> "optax.GradientTransformation":
     """One object per number of steps: an optimiser is compiled in, and known by its identity."""
+    import optax  # a tenth of a second, which not every import of the library should take
+
     return optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, max(steps, 1)))
 
 
@@ -361,7 +365,7 @@ def _check_callable(loss: Any) -> Callable[[Any, Any], Any]:
     return loss
 
 
-def _check_optimizer(optimizer: Any) -> optax.GradientTransformation:
+def _check_optimizer(optimizer: Any) -> "optax.GradientTransformation":
     if not callable(getattr(optimizer, "init", None)):
         raise TypeError(
             f"Argument `optimizer` must be an optax optimiser, but is {optimizer!r}; use e.g. optax.adam(0.05)."

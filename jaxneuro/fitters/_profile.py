@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from jaxneuro import params
@@ -15,7 +14,6 @@ from jaxneuro.fitters._stages import Stage, run_stages
 __all__ = ["Profile", "profile"]
 
 _LEVEL = 3.841  # of chi squared with one degree of freedom, that 95 % stay below
-_IDLE = optax.sgd(0.0)  # of steps that are all Levenberg-Marquardt's
 
 
 class Profile(NamedTuple):
@@ -84,7 +82,9 @@ def _points(
 
 def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.ndarray:
     """Least loss at each point, each fit from where the one before has ended."""
-    problem = result.problem
+    import optax
+
+    problem, idle = result.problem, optax.sgd(0.0)  # all steps are Levenberg-Marquardt's
     others = [k for k, other in enumerate(problem.names) if other != name]
     u, losses = result.u[jnp.asarray(others, int)][None], []
     for point in points:
@@ -93,7 +93,7 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
             errors = np.asarray(held.errors(u[0]))
             losses.append(float(np.mean(errors**2)))
             continue
-        run = run_stages(held, _IDLE, u, [Stage("profile", problem.target, steps, True, False)], progress=False)
+        run = run_stages(held, idle, u, [Stage("profile", problem.target, steps, True, False)], progress=False)
         losses.append(float(run.state.best.loss[0]))
         u = run.state.best_u
     return np.array(losses)

@@ -1,17 +1,19 @@
 """The running of a fit: stage after stage, chunk by chunk, and what each took and reached."""
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from jaxneuro.fitters._checkpoint import Checkpoint
 from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, restarted
 from jaxneuro.fitters._targets import AbstractTarget
+
+if TYPE_CHECKING:
+    import optax
 
 __all__ = ["Run", "Stage", "StageReport", "n_gradient_steps", "run_stages"]
 
@@ -74,7 +76,7 @@ class Run(NamedTuple):
 
 def run_stages(
     problem: Problem,
-    optimizer: optax.GradientTransformation,
+    optimizer: "optax.GradientTransformation",
     u0: Float[Array, "s p"],
     stages: list[Stage],
     progress: bool,
@@ -104,7 +106,7 @@ def run_stages(
     return Run(reached.state, np.asarray(reached.history), reached.reports, is_interrupted)
 
 
-def _advanced(problem: Problem, optimizer: optax.GradientTransformation, reached: Reached, stage: Stage) -> Reached:
+def _advanced(problem: Problem, optimizer: "optax.GradientTransformation", reached: Reached, stage: Stage) -> Reached:
     """A chunk of a stage further; the stage is over after its last step, and when nothing is gained any more."""
     began = time.perf_counter()
     problem = eqx.tree_at(lambda p: p.target, problem, stage.target)

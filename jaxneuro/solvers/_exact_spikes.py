@@ -71,14 +71,14 @@ class ExactSpikes(AbstractFixedSolver):
     def integrate(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, max_spikes: int
     ) -> Trajectory:
-        if goes_spike_to_spike(model, stimulus):
+        if goes_spike_to_spike(model, stimulus, y0):
             return simulated(model, stimulus, y0, grid, self.dt, max_spikes)
         return run_steps(self, model, stimulus, y0, grid, max_spikes)
 
     def reduce(
         self, model: AbstractModel, stimulus: AbstractStimulus, y0: Any, grid: TimeGrid, reducers: tuple[Reducer, ...]
     ) -> tuple[tuple, RESULTS]:
-        if goes_spike_to_spike(model, stimulus) and not any(reducer.needs_steps for reducer in reducers):
+        if goes_spike_to_spike(model, stimulus, y0) and not any(reducer.needs_steps for reducer in reducers):
             return reduced(model, stimulus, y0, grid, self.dt, reducers)
         return reduce_steps(self.program(model, stimulus, y0, grid), reducers)
 

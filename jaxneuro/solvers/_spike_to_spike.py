@@ -27,9 +27,9 @@ _BLOCK = 16  # events of the replay that are skipped together where no lane has 
 _Find = Callable[[Any, Any, Float[Array, ""], Bool[Array, ""]], Crossing]
 
 
-def goes_spike_to_spike(model: AbstractSpikingModel, stimulus: AbstractStimulus) -> bool:
-    """Whether runs need no steps."""
-    return model.is_solved and stimulus.is_piecewise_constant
+def goes_spike_to_spike(model: AbstractSpikingModel, stimulus: AbstractStimulus, y0: Any) -> bool:
+    """Whether a run needs no steps: of one neuron, since several would each spike at times of their own."""
+    return model.is_solved and stimulus.is_piecewise_constant and model.gap(y0).ndim == 0
 
 
 class _Clock(NamedTuple):
