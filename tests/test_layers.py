@@ -148,6 +148,7 @@ def test_top_level_import_is_quick(run_python):
         return float(run_python(code))
 
     # alternately, so that a busy spell of the machine meets both
-    pairs = [(seconds("jaxneuro"), seconds("diffrax")) for _ in range(5)]
+    pairs = [(seconds("jaxneuro"), seconds("diffrax")) for _ in range(8)]
     ours, diffrax = map(min, zip(*pairs, strict=True))
-    assert ours <= diffrax + 0.5, f"import jaxneuro {ours:.2f} s, import diffrax {diffrax:.2f} s"
+    # a ratio, since how long a second is depends on the machine and on what else it does
+    assert ours <= 1.6 * diffrax, f"import jaxneuro {ours:.2f} s, import diffrax {diffrax:.2f} s"
