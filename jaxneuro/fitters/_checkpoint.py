@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxneuro._version import __version__
+from jaxneuro.fitters._whole_file import whole_file
 
 __all__ = ["Checkpoint", "fingerprint"]
 
@@ -73,12 +73,6 @@ class Checkpoint:
         leaves = jax.tree.leaves(tree)
         arrays = {f"array{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
         text = json.dumps(facts | {"key": self.key, "n_array": len(leaves)})
-        handle, partial = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, facts=np.array(text), **arrays)
-            os.replace(partial, self.path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+        with whole_file(self.path) as file:
+            np.savez(file, facts=np.array(text), **arrays)
         self.saved = time.monotonic()

@@ -36,6 +36,8 @@ __all__ = ["fit"]
 
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
 
+_NEAR = 1e-3  # share of an interval within which a value is on its bound
+
 Bounds = tuple[float | None, float | None]
 
 
@@ -197,9 +199,6 @@ def _sensitivity(
     matrix = 0.5 * n_errors * curvature * np.outer(per_u, per_u)
     variance = float(loss) * n_errors / max(n_errors - len(names), 1)
     return Sensitivity(names, values, matrix, variance, on_bound)
-
-
-_NEAR = 1e-3  # share of an interval within which a value is on its bound
 
 
 def _is_on_bound(value: float, low: float | None, high: float | None) -> bool:

@@ -6,13 +6,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro._simulate import simulate
 from jaxneuro._solution import Solution
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.models import AbstractModel, AbstractNoisyModel, AbstractSpikingModel
 from jaxneuro.params import param
 from jaxneuro.solvers import AbstractSolver
-from jaxneuro.stimuli import AbstractStimulus, Sampled
+from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["Guide", "Nudged", "NudgedTrace", "can_be_nudged"]
 
@@ -110,15 +109,5 @@ class NudgedTrace(AbstractTarget):
         self.trace.check(model, solver)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
-        trace = self.trace
-        guide = Guide(trace.stimulus, Sampled(trace.voltage, dt=trace.dt, onset=trace.t0))
-        return simulate(
-            Nudged(model, self.k),
-            guide,
-            t0=trace.t0,
-            t1=trace.t1,
-            dt_save=trace.dt,
-            solver=solver,
-            max_spikes=1,
-            throw=False,
-        )
+        guide = Guide(self.trace.stimulus, self.trace.interpolated)
+        return self.trace.run(Nudged(model, self.k), guide, solver, max_spikes=1)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
+from jaxneuro.fitters._whole_file import whole_file
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import AbstractSolver
 from jaxneuro.stimuli import AbstractStimulus
@@ -170,7 +170,7 @@ class FitResult:
             "start_losses": [_finite(loss) for loss in self.start_losses],
             "open_questions": self.sensitivity.sentences() if self.sensitivity else [],
             "n_steps": len(self.history),
-            "stages": [stage._asdict() | {"loss": _finite_or_none(stage.loss)} for stage in self.stages],
+            "stages": [stage._asdict() | {"loss": _finite(stage.loss)} for stage in self.stages],
             "n_failed": self.n_failed.tolist(),
             "solver": repr(self.solver),
             "seconds": round(self.seconds, 2),
@@ -180,17 +180,9 @@ class FitResult:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write `to_dict()` as JSON; the file appears whole or not at all."""
-        path = Path(path)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(partial, 0o644)  # mkstemp lets only the owner read
-            os.replace(partial, path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+        with whole_file(Path(path)) as file:
+            file.write(text.encode())
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={p.value:.5g} {p.unit}" for name, p in self.params.items())
@@ -237,13 +229,9 @@ def _end(bound: float | None) -> str:
     return "" if bound is None else f"{bound:.4g}"
 
 
-def _finite_or_none(x: float | None) -> float | None:
-    return None if x is None else _finite(x)
-
-
-def _finite(x: float) -> float | None:
+def _finite(x: float | None) -> float | None:
     """JSON knows neither NaN nor infinity."""
-    return float(x) if np.isfinite(x) else None
+    return float(x) if x is not None and np.isfinite(x) else None
 
 
 def _fi(result: FitResult) -> dict[str, Any]:

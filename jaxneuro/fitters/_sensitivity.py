@@ -35,9 +35,10 @@ class Sensitivity:
 
     @property
     def without_effect(self) -> tuple[str, ...]:
-        """Parameters that do not change the prediction."""
+        """Parameters inside their bounds that do not change the prediction."""
         diagonal = np.diag(self.matrix)
-        return tuple(n for n, d in zip(self.names, diagonal, strict=True) if not d > _NOTHING * diagonal.max(initial=0))
+        idle = (n for n, d in zip(self.names, diagonal, strict=True) if not d > _NOTHING * diagonal.max(initial=0))
+        return tuple(name for name in idle if name not in self.on_bound)
 
     @property
     def determined(self) -> tuple[str, ...]:
@@ -92,7 +93,6 @@ class Sensitivity:
         found += [
             f"{name} has ended on its bound: widen the bound, or take {name} as not determined by these data."
             for name in self.on_bound
-            if name not in self.without_effect
         ]
         relative = np.sqrt(np.diag(self.covariance))
         correlation = self.correlation

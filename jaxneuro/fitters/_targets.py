@@ -16,7 +16,7 @@ from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solv
 from jaxneuro.models import AbstractModel, AbstractSpikingModel, WholeCell
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
-from jaxneuro.stimuli import AbstractStimulus, Step, as_stimulus
+from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
 __all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
 
@@ -37,7 +37,44 @@ class AbstractTarget(eqx.Module):
         """The model's answer: arrays, and their outcome in a field `result`."""
 
 
-class VoltageTrace(AbstractTarget):
+class AbstractTrace(AbstractTarget):
+    """Samples at even intervals, and what a model does in their time."""
+
+    t0: eqx.AbstractVar[float]
+    """Time of the first sample [ms]."""
+    dt: eqx.AbstractVar[float]
+    """Sampling interval [ms]."""
+
+    @property
+    @abc.abstractmethod
+    def data(self) -> Float[Array, " n_time"]:
+        """The samples."""
+
+    @property
+    def ts(self) -> np.ndarray:
+        """Times of the samples [ms]."""
+        return self.t0 + self.dt * np.arange(self.data.size)
+
+    @property
+    def t1(self) -> float:
+        """Time of the last sample [ms]."""
+        return self.t0 + self.dt * (self.data.size - 1)
+
+    @property
+    def interpolated(self) -> Sampled:
+        """The samples as an input."""
+        return Sampled(self.data, dt=self.dt, onset=self.t0)
+
+    def step_below(self, longest: float) -> float:
+        """A whole fraction of the sampling interval, at most `longest` [ms]."""
+        return self.dt / math.ceil(self.dt / longest - 1e-9)
+
+    def run(self, model: AbstractModel, stimulus: AbstractStimulus, solver: AbstractSolver, **options: Any) -> Solution:
+        """A simulation saved at the samples; failure is a value in it."""
+        return simulate(model, stimulus, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, throw=False, **options)
+
+
+class VoltageTrace(AbstractTrace):
     """A voltage trace and the stimulus that evoked it.
 
     **Arguments:** `ts`, times of the samples [ms], evenly spaced, or their interval [ms] for a
@@ -65,19 +102,13 @@ class VoltageTrace(AbstractTarget):
         _check_covered(self.stimulus, self.t0, self.t1)
 
     @property
-    def ts(self) -> np.ndarray:
-        """Times of the samples [ms]."""
-        return self.t0 + self.dt * np.arange(self.voltage.size)
-
-    @property
-    def t1(self) -> float:
-        """Time of the last sample [ms]."""
-        return self.t0 + self.dt * (self.voltage.size - 1)
+    def data(self) -> Float[Array, " n_time"]:
+        """The voltage [mV]."""
+        return self.voltage
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of sweeps, its step shortened to a whole fraction of the sampling."""
-        solver = default_fixed_solver(model)
-        dt = self.dt / math.ceil(self.dt / solver.dt - 1e-9)
+        dt = self.step_below(default_fixed_solver(model).dt)
         return ExactSpikes(dt) if isinstance(model, AbstractSpikingModel) else FixedStep(dt)
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
@@ -85,18 +116,10 @@ class VoltageTrace(AbstractTarget):
         checked_run(model, self.stimulus, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
-        return simulate(
-            model,
-            self.stimulus,
-            t0=self.t0,
-            t1=self.t1,
-            dt_save=self.dt,
-            solver=solver,
-            throw=False,
-        )
+        return self.run(model, self.stimulus, solver)
 
 
-class ClampCurrent(AbstractTarget):
+class ClampCurrent(AbstractTrace):
     """A current recorded in voltage clamp, and the command that evoked it.
 
     **Arguments:** `ts`, times of the samples [ms], evenly spaced, or their interval [ms]; `current` [pA], shape
@@ -121,18 +144,13 @@ class ClampCurrent(AbstractTarget):
         _check_covered(self.command, self.t0, self.t1)
 
     @property
-    def ts(self) -> np.ndarray:
-        """Times of the samples [ms]."""
-        return self.t0 + self.dt * np.arange(self.current.size)
-
-    @property
-    def t1(self) -> float:
-        """Time of the last sample [ms]."""
-        return self.t0 + self.dt * (self.current.size - 1)
+    def data(self) -> Float[Array, " n_time"]:
+        """The current [pA]."""
+        return self.current
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """Steps of at most 0.01 ms, since filter and lag are fast, a whole fraction of the sampling."""
-        return FixedStep(self.dt / math.ceil(self.dt / 0.01 - 1e-9))
+        return FixedStep(self.step_below(0.01))
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         if not isinstance(model, WholeCell):
@@ -143,16 +161,7 @@ class ClampCurrent(AbstractTarget):
         checked_run(model, self.command, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
-        return simulate(
-            model,
-            self.command,
-            t0=self.t0,
-            t1=self.t1,
-            dt_save=self.dt,
-            solver=solver,
-            max_spikes=1,
-            throw=False,
-        )
+        return self.run(model, self.command, solver, max_spikes=1)
 
 
 class FICurve(AbstractTarget):

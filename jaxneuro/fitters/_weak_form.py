@@ -10,12 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import params
-from jaxneuro._simulate import simulate
 from jaxneuro.channels import AbstractOhmicChannel
 from jaxneuro.fitters._targets import VoltageTrace
 from jaxneuro.models import AbstractMembrane, AbstractModel, IdealClamp
 from jaxneuro.solvers import FixedStep
-from jaxneuro.stimuli import Sampled
 
 __all__ = ["WeakStart", "conductances", "weak_start"]
 
@@ -93,19 +91,8 @@ def _balance(
     model: AbstractMembrane, target: VoltageTrace, channels: tuple[tuple[str, str], ...], kinetics: dict[str, Array]
 ) -> tuple[Float[Array, "w c"], Float[Array, " w"]]:
     model = params.replace(model, kinetics | {name: 1.0 for name, _ in channels})
-    command = Sampled(target.voltage, dt=target.dt, onset=target.t0)
-    clamp = IdealClamp(model)
-    run = simulate(
-        clamp,
-        command,
-        t0=target.t0,
-        t1=target.t1,
-        dt_save=target.dt,
-        y0=model.state_at(target.voltage[0]),
-        solver=FixedStep(target.dt),
-        max_spikes=1,
-        throw=False,
-    )
+    start = model.state_at(target.voltage[0])
+    run = target.run(IdealClamp(model), target.interpolated, FixedStep(target.dt), y0=start, max_spikes=1)
     i = model.currents(run.ys._replace(V=target.voltage))
     known = target.stimulus(target.t0 + target.dt * jnp.arange(target.voltage.size))
     known = known - sum((i[c] for c in model.channels if c not in dict(channels).values()), jnp.zeros_like(known))

@@ -6,7 +6,7 @@ The packages that read ABF and NWB files are optional and imported when such a f
 import os
 from pathlib import Path
 
-from jaxneuro.io._missing import missing
+from jaxneuro.io._missing import check_file
 from jaxneuro.io.abf import read_abf, read_voltage_clamp
 from jaxneuro.io.glif import read_glif
 from jaxneuro.io.nwb import read_nwb
@@ -33,7 +33,7 @@ def read_recording(path: str | os.PathLike[str], *, stimulus_folder: str | os.Pa
     >>> recording[0].voltage  # doctest: +SKIP
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     match path.suffix.lower():
         case ".abf":
             return read_abf(path, stimulus_folder=stimulus_folder)
@@ -47,17 +47,3 @@ def read_recording(path: str | os.PathLike[str], *, stimulus_folder: str | os.Pa
         f"Argument `path` must end in one of {', '.join(_SUFFIXES)}, but is '{path}'; "
         "rename the file or export it as CSV."
     )
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise ValueError(f"Argument `path` must be a file, but '{path}' is a folder; name one recording in it.")
-    try:
-        with path.open("rb"):
-            return
-    except (FileNotFoundError, NotADirectoryError):
-        raise missing("path", path) from None
-    except OSError:
-        raise ValueError(
-            f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; check its permissions."
-        ) from None

@@ -1,9 +1,9 @@
-"""What is said of a file that is not there."""
+"""What is said of a file that is not there, or cannot be opened."""
 
 import difflib
 from pathlib import Path
 
-__all__ = ["missing"]
+__all__ = ["check_file", "missing"]
 
 
 def missing(argument: str, path: Path) -> FileNotFoundError:
@@ -11,6 +11,21 @@ def missing(argument: str, path: Path) -> FileNotFoundError:
     return FileNotFoundError(
         f"Argument `{argument}` must be an existing file, but '{path}' does not exist; {_hint(path)}"
     )
+
+
+def check_file(path: Path) -> None:
+    """Raise a FileNotFoundError or ValueError unless `path` is a file that can be opened."""
+    if path.is_dir():
+        raise ValueError(f"Argument `path` must be a file, but '{path}' is a folder; name one recording in it.")
+    try:
+        with path.open("rb"):
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        raise missing("path", path) from None
+    except OSError:
+        raise ValueError(
+            f"Argument `path` must be a file that you may read, but '{path}' cannot be opened; check its permissions."
+        ) from None
 
 
 def _hint(path: Path) -> str:

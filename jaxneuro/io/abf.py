@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxneuro.io._missing import missing
+from jaxneuro.io._missing import check_file
 from jaxneuro.recording import ClampRecording, Recording, Sweep
 from jaxneuro.units import convert, same_dimension
 
@@ -74,8 +74,7 @@ def _signals(
         raise ImportError(
             'Reading ABF files needs the package pyabf, which is not installed; run `pip install "jaxneuro[io]"`.'
         ) from None
-    if not path.is_file():
-        raise missing("path", path)
+    check_file(path)
     _check_complete(path)
     # pyabf warns of every waveform file that it cannot find where we look ourselves.
     with warnings.catch_warnings():

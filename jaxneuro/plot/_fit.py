@@ -17,7 +17,7 @@ __all__ = ["plot_fit"]
 
 # Data lie as a broad pale line under the model's thin one, so that both are seen where they agree.
 _PALE = "#bbbbbb"
-_WIDTHS = {"trace": 2.2, "current": 2.2, "fi": 1.15, "spikes": 2.2}
+_WIDTH, _WIDTH_FI = 2.2, 1.15  # of the data's panel over its height
 
 
 def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
@@ -36,14 +36,10 @@ def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
     >>> plot_fit(fit(LIF(), target, free={"V_th": (-60.0, -40.0)}))
     """
     target = result.target
-    kind = "fi" if isinstance(target, FICurve) else "spikes"
-    kind = "trace" if isinstance(target, VoltageTrace) else kind
-    kind = "current" if isinstance(target, ClampCurrent) else kind
-    panels = _panels(axes, _WIDTHS[kind])
+    panels = _panels(axes, _WIDTH_FI if isinstance(target, FICurve) else _WIDTH)
+    draw = {VoltageTrace: _draw_trace, ClampCurrent: _draw_current, FICurve: _draw_fi}.get(type(target), _draw_spikes)
     with style():
-        {"trace": _draw_trace, "current": _draw_current, "fi": _draw_fi, "spikes": _draw_spikes}[kind](
-            panels[0], result
-        )
+        draw(panels[0], result)
         if len(panels) > 1:
             _draw_losses(panels[1], result)
     return np.array(panels, dtype=object)
@@ -66,20 +62,20 @@ def _panels(axes: Any, width: float) -> list[Axes]:
 
 
 def _draw_trace(ax: Axes, result: FitResult) -> None:
-    _draw_both(ax, result, result.target.voltage, result.predict().voltage)
+    _draw_both(ax, result, result.predict().voltage)
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
     ax.legend(loc="upper left")
 
 
 def _draw_current(ax: Axes, result: FitResult) -> None:
-    _draw_both(ax, result, result.target.current, result.model.recorded(result.predict().ys))
+    _draw_both(ax, result, result.model.recorded(result.predict().ys))
     ax.set_ylabel(axis_label("Recorded current", "pA"))
     ax.legend(loc="lower right")
 
 
-def _draw_both(ax: Axes, result: FitResult, data: Any, model: Any) -> None:
+def _draw_both(ax: Axes, result: FitResult, model: Any) -> None:
     target = result.target
-    ax.plot(target.ts, data, color=_PALE, linewidth=3.0, label="Data")
+    ax.plot(target.ts, target.data, color=_PALE, linewidth=3.0, label="Data")
     ax.plot(target.ts, model, color=RED, label="Model")
     ax.set_xlim(target.t0, target.t1)
     ax.set_xlabel(axis_label("Time", "ms"))

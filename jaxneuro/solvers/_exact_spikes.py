@@ -18,7 +18,7 @@ from jaxneuro.solvers._grid import SplitGrid, TimeGrid, split_grid
 from jaxneuro.solvers._program import AbstractProgram, Edge, Reducer, Span, is_finite
 from jaxneuro.solvers._run import AbstractFixedSolver, reduce_steps, run_steps
 from jaxneuro.solvers._spike_to_spike import goes_spike_to_spike, reduced, simulated
-from jaxneuro.solvers._threshold import find_crossing, gap_and_slope, may_cross, polished
+from jaxneuro.solvers._threshold import find_crossing, gap_and_slope, may_cross, polished, smaller
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["ExactSpikes"]
@@ -139,14 +139,6 @@ class _Moved(NamedTuple):
     is_crowded: Bool[Array, "*shape"]
 
 
-def _smaller(a: Array, b: Array) -> Array:
-    """Minimum of a and b whose derivative at a tie is that of a, not the mean of both.
-
-    The tie that matters is a = 0 (no refractory time left) in the empty step at a jump that lies on the grid.
-    """
-    return jnp.where(a <= b, a, b)
-
-
 class _Free(NamedTuple):
     """A neuron that has just become free of its refractory period, if it was in one."""
 
@@ -165,7 +157,7 @@ def _advance(model: AbstractSpikingModel, y: Any, i_app: Any, h: Array, carry: _
     The last three only where there may be a spike, which in most steps is nowhere.
     """
     h = jnp.broadcast_to(h, carry.refractory.shape)
-    held = _smaller(carry.refractory, h)
+    held = smaller(carry.refractory, h)
     # over threshold still, or again, when the refractory time runs out: that is a spike
     is_armed = carry.is_armed | ((carry.refractory > 0) & (carry.refractory <= h))
     y = model.flow(y, i_app, held, is_held=True)
@@ -191,7 +183,7 @@ def _with_spike(start: _Free) -> _Moved:
     has_spiked, _, s = polished(model, y, i_app, h, found, is_unrolled=model.is_simple)
     rest = h - s
     t_ref = jnp.broadcast_to(model.t_ref, h.shape)
-    held_again = jnp.where(has_spiked, _smaller(t_ref, rest), 0.0)
+    held_again = jnp.where(has_spiked, smaller(t_ref, rest), 0.0)
 
     def phase(y: Any, part: _Phase) -> tuple[Any, tuple[Array, Array]]:
         y = model.flow(y, i_app, part.held, is_held=True)

@@ -17,7 +17,7 @@ from jaxneuro.solvers._base import Trajectory
 from jaxneuro.solvers._grid import InputWithin, TimeGrid, jumps_within
 from jaxneuro.solvers._program import Reducer, Span, is_finite
 from jaxneuro.solvers._run import first_spikes
-from jaxneuro.solvers._threshold import Crossing, find_crossing, polished
+from jaxneuro.solvers._threshold import Crossing, find_crossing, polished, smaller
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = ["goes_spike_to_spike", "reduced", "simulated"]
@@ -99,7 +99,7 @@ class _Run(eqx.Module):
         last = jnp.minimum(state.piece, self.n_piece - 1)
         border = jax.tree.map(lambda leaf: leaf[last + 1], self.borders)
         rest = jnp.where(is_over, 0.0, self.between(state.clock, border))
-        held = jnp.where(state.refractory <= rest, state.refractory, rest)
+        held = smaller(state.refractory, rest)
         # over threshold still, or again, when the refractory time runs out: that is a spike
         is_armed = state.is_armed | ((state.refractory > 0) & (state.refractory <= rest))
         y = model.flow(state.y, i_app, held, is_held=True)
@@ -278,7 +278,7 @@ def _trajectory(run: _Run, events: _Event, n_spikes: int, result: RESULTS) -> tu
     def state_at(index: Array, clock: _Clock) -> Any:
         before = jax.tree.map(lambda leaf: leaf[index], states)
         elapsed = run.between(before.clock, clock)
-        held = jnp.where(before.refractory <= elapsed, before.refractory, elapsed)
+        held = smaller(before.refractory, elapsed)
         i_app = run.current(before.piece)
         y = run.model.flow(before.y, i_app, held, is_held=True)
         return run.model.flow(y, i_app, elapsed - held, is_held=False)

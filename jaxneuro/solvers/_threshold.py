@@ -9,11 +9,19 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models import AbstractSpikingModel
 
-__all__ = ["Crossing", "find_crossing", "gap_and_slope", "may_cross", "polished"]
+__all__ = ["Crossing", "find_crossing", "gap_and_slope", "may_cross", "polished", "smaller"]
 
 _Function = Callable[[Array], Array]
 _MAX_ITERATIONS = 100  # bisection alone needs 53 in float64
 _POLISH = 2  # Newton steps with derivatives: one makes the first derivative exact, another the second
+
+
+def smaller(a: Array, b: Array) -> Array:
+    """Minimum of a and b whose derivative at a tie is that of a, not the mean of both.
+
+    The tie that matters is a = 0 (no refractory time left) in the empty step at a jump that lies on the grid.
+    """
+    return jnp.where(a <= b, a, b)
 
 
 class Crossing(NamedTuple):
