@@ -64,13 +64,11 @@ def _panels(axes: Any, width: float) -> list[Axes]:
 def _draw_trace(ax: Axes, result: FitResult) -> None:
     _draw_both(ax, result, result.predict().voltage)
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
-    ax.legend(loc="upper left")
 
 
 def _draw_current(ax: Axes, result: FitResult) -> None:
     _draw_both(ax, result, result.model.recorded(result.predict().ys))
     ax.set_ylabel(axis_label("Recorded current", "pA"))
-    ax.legend(loc="lower right")
 
 
 def _draw_both(ax: Axes, result: FitResult, model: Any) -> None:
@@ -79,6 +77,7 @@ def _draw_both(ax: Axes, result: FitResult, model: Any) -> None:
     ax.plot(target.ts, model, color=RED, label="Model")
     ax.set_xlim(target.t0, target.t1)
     ax.set_xlabel(axis_label("Time", "ms"))
+    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)  # above, where no spike is
 
 
 def _draw_fi(ax: Axes, result: FitResult) -> None:
