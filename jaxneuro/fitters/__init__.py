@@ -1,5 +1,6 @@
 """Fits to data: targets, losses, bounds, and the multi-start search."""
 
+from jaxneuro.fitters._electrode import Electrode as Electrode
 from jaxneuro.fitters._fit import fit as fit
 from jaxneuro.fitters._losses import CurrentLoss as CurrentLoss
 from jaxneuro.fitters._losses import FILoss as FILoss
@@ -29,6 +30,7 @@ __all__ = [
     "AbstractTarget",
     "ClampCurrent",
     "CurrentLoss",
+    "Electrode",
     "FICurve",
     "FILoss",
     "FitRecord",

@@ -4,7 +4,7 @@ Derivatives are forward-mode: a fit has few parameters and many residuals, and o
 serves both phases, gradient steps of an optax optimiser and Levenberg-Marquardt steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro import params
+from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import where
-from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
 
 if TYPE_CHECKING:
@@ -33,14 +33,27 @@ _LATER_DAMPING = 1e-3  # of a stage that begins where another has ended
 
 
 class Problem(eqx.Module):
-    """All that a loss depends on but the free parameters."""
+    """All that a loss depends on but the free parameters; `paths` are where each of these belongs."""
 
-    model: AbstractModel
-    target: AbstractTarget
+    experiment: Experiment
     transforms: tuple[AbstractTransform, ...]
     solver: AbstractSolver
     names: tuple[str, ...] = eqx.field(static=True)
+    paths: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     loss: Callable[[Any, Any], Array]
+
+    @property
+    def model(self) -> AbstractModel:
+        return self.experiment.model
+
+    @property
+    def target(self) -> AbstractTarget:
+        return self.experiment.target
+
+    def holding(self, values: Mapping[str, Any]) -> Experiment:
+        """Model and target with these values of free parameters."""
+        paths = dict(zip(self.names, self.paths, strict=True))
+        return params.replace(self.experiment, {path: value for name, value in values.items() for path in paths[name]})
 
     def values(self, u: Float[Array, " p"]) -> dict[str, Float[Array, ""]]:
         """Parameter values at u."""
@@ -49,10 +62,9 @@ class Problem(eqx.Module):
 
     def outcome(self, u: Float[Array, " p"]) -> tuple[Any, Bool[Array, ""]]:
         """What the loss returns, and whether the simulation went well."""
-        model = params.replace(self.model, self.values(u))
-        prediction = self.target.predict(model, self.solver)
-        has_worked = jnp.all(prediction.result == RESULTS.successful)
-        return self.loss(prediction, self.target), has_worked
+        held = self.holding(self.values(u))
+        prediction = held.target.predict(held.model, self.solver)
+        return self.loss(prediction, held.target), held.target.has_worked(prediction)
 
     def errors(self, u: Float[Array, " p"]) -> Array:
         """Residuals, or the loss itself as a single number; NaN where the simulation fails."""

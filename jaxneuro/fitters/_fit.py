@@ -1,7 +1,6 @@
 """`fit`: from a model, data and bounds to fitted parameters."""
 
 import functools
-import math
 import os
 import time
 import warnings
@@ -13,21 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxneuro import params
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
 from jaxneuro.fitters._engine import Problem, State, shape_of_errors
+from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._losses import AbstractLoss, default_loss
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
+from jaxneuro.fitters._starts import starts
 from jaxneuro.fitters._strategy import chosen_strategy, descent, nudging, started_weakly
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.fitters._weak_form import conductances
 from jaxneuro.models import AbstractModel
-from jaxneuro.params import ParamInfo
 from jaxneuro.solvers import RK4, AbstractSolver, FixedStep
-from jaxneuro.sweeps import sobol
 
 if TYPE_CHECKING:
     import optax
@@ -37,8 +35,6 @@ __all__ = ["fit"]
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
 
 _NEAR = 1e-3  # share of an interval within which a value is on its bound
-
-Bounds = tuple[float | None, float | None]
 
 
 def fit(
@@ -97,34 +93,34 @@ def fit(
     Appl Math 11:431. doi:10.1137/0111030.
     """
     _check_target(model, target)
-    bounds = _checked_free(model, free)
+    chosen = checked_free(Experiment(model, target), free)
     n_starts, steps = _check_count("n_starts", n_starts, 8), _check_count("steps", steps, 100)
     _warn_if_single_precision()
     began = time.perf_counter()
-    transforms = {name: transform_for(*pair, float(params.get(model, name))) for name, pair in bounds.items()}
-    u0 = _starts(model, transforms, bounds, start, n_starts, seed, key)
+    transforms = {name: transform_for(*one.bounds, one.value) for name, one in chosen.items()}
+    u0 = starts(chosen, transforms, start, n_starts, seed, key)
     strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
     if solver is None:
         solver = target.solver_for(model)
         solver = FixedStep(solver.dt, solver=RK4()) if strategy == "nudging" else solver
     target.check(model, solver)
     loss = default_loss(target) if loss is None else _check_callable(loss)
-    problem = Problem(model, target, tuple(transforms.values()), solver, tuple(transforms), loss)
+    paths = tuple(one.paths for one in chosen.values())
+    problem = Problem(Experiment(model, target), tuple(transforms.values()), solver, tuple(transforms), paths, loss)
     shape = shape_of_errors(problem, u0[0])
     is_nudged = strategy == "nudging"
-    u, reports = _convex(model, target, transforms, u0) if is_nudged else (u0, [])
+    u, reports = _convex(model, target, chosen, transforms, u0) if is_nudged else (u0, [])
     stages = nudging(target, steps) if is_nudged else descent(target, steps, polish and shape != ())
     optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
     if checkpoint is not None:
         checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
     run = run_stages(problem, optimizer, u, stages, progress, checkpoint)
-    n_errors = math.prod(shape) if shape else None
-    return _result(problem, bounds, u0, run, reports, n_errors, time.perf_counter() - began)
+    return _result(problem, chosen, u0, run, reports, target.n_independent(shape), time.perf_counter() - began)
 
 
 def _result(
     problem: Problem,
-    bounds: Mapping[str, Bounds],
+    free: Mapping[str, FreeParam],
     u0: Float[Array, "s p"],
     run: Run,
     reports: list[StageReport],
@@ -141,21 +137,23 @@ def _result(
     best = int(np.argmin(losses))
     # a value on its bound may be beyond it by rounding, which the model would refuse
     found, begun = (
-        {name: float(np.clip(value, *_limits(bounds[name]))) for name, value in problem.values(u).items()}
+        {name: float(np.clip(value, *limits(free[name].bounds))) for name, value in problem.values(u).items()}
         for u in (state.best_u[best], u0[best])
     )
-    infos = _infos(problem.model, bounds)
     # an interrupted run may still be drawn to the data, which makes it look too certain
     is_sure = n_errors is not None and not run.is_interrupted
-    sensitivity = _sensitivity(problem, state, best, found, bounds, n_errors) if is_sure else None
+    sensitivity = _sensitivity(problem, state, best, found, free, n_errors) if is_sure else None
     std = sensitivity.std if sensitivity else {}
     fitted = {
-        name: FittedParam(found[name], infos[name].unit, begun[name], *bounds[name], std=std.get(name))
-        for name in bounds
+        name: FittedParam(
+            found[name], one.info.unit, begun[name], *one.bounds, std=std.get(name), of_model=one.of_model
+        )
+        for name, one in free.items()
     }
+    held = problem.holding(found)
     return FitResult(
-        model=params.replace(problem.model, found),
-        target=problem.target,
+        model=held.model,
+        target=held.target,
         params=fitted,
         loss=float(losses[best]),
         loss_unit=problem.loss.unit if isinstance(problem.loss, AbstractLoss) else "",
@@ -174,18 +172,24 @@ def _result(
 
 
 def _convex(
-    model: AbstractModel, target: VoltageTrace, transforms: Mapping[str, AbstractTransform], u0: Float[Array, "s p"]
+    model: AbstractModel,
+    target: AbstractTarget,
+    free: Mapping[str, FreeParam],
+    transforms: Mapping[str, AbstractTransform],
+    u0: Float[Array, "s p"],
 ) -> tuple[Float[Array, "s p"], list[StageReport]]:
     """The starts with conductances from the data, if some are free."""
-    if not conductances(model, transforms):
+    own = [k for k, one in enumerate(free.values()) if one.of_model and len(one.paths) == 1]
+    names = [list(free)[k] for k in own]
+    if not isinstance(target, VoltageTrace) or not conductances(model, names):
         return u0, []
     began = time.perf_counter()
-    u, n_runs = started_weakly(model, target, transforms, u0)
-    return u, [StageReport("convex start", 0, n_runs, time.perf_counter() - began, None)]
+    u, n_runs = started_weakly(model, target, {name: transforms[name] for name in names}, u0[:, jnp.array(own)])
+    return u0.at[:, jnp.array(own)].set(u), [StageReport("convex start", 0, n_runs, time.perf_counter() - began, None)]
 
 
 def _sensitivity(
-    problem: Problem, state: State, best: int, found: Mapping[str, float], bounds: Mapping[str, Bounds], n_errors: int
+    problem: Problem, state: State, best: int, found: Mapping[str, float], free: Mapping[str, FreeParam], n_errors: int
 ) -> Sensitivity:
     """How well the residuals at the best point determine each parameter."""
     loss, _, curvature = (np.asarray(leaf[best], np.float64) for leaf in state.best)
@@ -194,7 +198,7 @@ def _sensitivity(
     slopes = np.array([float(moved[name]) for name in names])
     sizes = np.where(values == 0, 1.0, np.abs(values))
     # the residuals' derivatives by relative changes; of a parameter on its bound there is none
-    on_bound = tuple(name for name in names if _is_on_bound(found[name], *bounds[name]))
+    on_bound = tuple(name for name in names if _is_on_bound(found[name], *free[name].bounds))
     per_u = sizes / np.where(slopes == 0, np.inf, slopes)
     matrix = 0.5 * n_errors * curvature * np.outer(per_u, per_u)
     variance = float(loss) * n_errors / max(n_errors - len(names), 1)
@@ -223,126 +227,6 @@ def _warn_if_single_precision() -> None:
             'float64 begin with jax.config.update("jax_enable_x64", True).',
             stacklevel=3,
         )
-
-
-def _starts(
-    model: AbstractModel,
-    transforms: Mapping[str, AbstractTransform],
-    bounds: Mapping[str, Bounds],
-    start: Mapping[str, Any] | str,
-    n_starts: int,
-    seed: int,
-    key: PRNGKeyArray | None,
-) -> Float[Array, "s p"]:
-    """Starting points in u: logit(Sobol point), which is uniform between two bounds."""
-    seed = seed if key is None else int(jax.random.bits(key))
-    points = sobol({name: (0.0, 1.0) for name in transforms}, n_starts, seed=seed).columns
-    u = {name: np.log(p / (1 - p)) for name, p in points.items()}
-    for name, values in _given_starts(model, transforms, start, n_starts).items():
-        _check_start(name, values, bounds[name])
-        inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
-        # a start on its bound lies at infinity; 15 is 3e-7 of the interval away from it
-        u[name][: inside.size] = np.clip(inside, -15.0, 15.0)
-    return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in transforms], axis=1)
-
-
-def _given_starts(
-    model: AbstractModel, names: Mapping[str, Any], start: Mapping[str, Any] | str, n_starts: int
-) -> dict[str, np.ndarray]:
-    """Name -> values of the first start, or of all."""
-    if isinstance(start, str):
-        if start not in ("random", "model"):
-            raise ValueError(f'Argument `start` must be "random", "model" or a dict, but is {start!r}; choose one.')
-        start = {name: params.get(model, name) for name in names} if start == "model" else {}
-    if not isinstance(start, Mapping):
-        raise TypeError(
-            f'Argument `start` must be "random", "model" or a dict, but is {start!r}; give e.g. '
-            f'{{"{next(iter(names))}": ...}}.'
-        )
-    unknown = [name for name in start if name not in names]
-    if unknown:
-        raise ValueError(
-            f"Argument `start` must name free parameters, but has {unknown[0]!r}; choose from {', '.join(names)}."
-        )
-    given = {}
-    for name, values in start.items():
-        given[name] = np.atleast_1d(np.asarray(values, np.float64))
-        if given[name].shape not in ((1,), (n_starts,)):
-            raise ValueError(
-                f"Argument `start` must hold one value or n_starts={n_starts} values for "
-                f"{name!r}, but has shape {given[name].shape}; give one of the two."
-            )
-    return given
-
-
-def _check_start(name: str, values: np.ndarray, pair: Bounds) -> None:
-    low, high = _limits(pair)
-    is_out = ~((values >= low) & (values <= high))
-    if is_out.any():
-        raise ValueError(
-            f"Argument `start` must lie within the bounds of {name!r}, {low:g} to {high:g}, but is "
-            f"{values[is_out][0]:g}; move it or widen the bounds."
-        )
-
-
-def _limits(pair: Bounds) -> tuple[float, float]:
-    low, high = pair
-    return -math.inf if low is None else low, math.inf if high is None else high
-
-
-def _infos(model: AbstractModel, names: Any) -> dict[str, ParamInfo]:
-    infos = params.params(model)
-    return {name: infos[params.resolve(model, name)] for name in names}
-
-
-def _checked_free(model: AbstractModel, free: Any) -> dict[str, Bounds]:
-    if not isinstance(free, Mapping) or not free:
-        example = next(iter(params.names(model)))
-        raise ValueError(
-            f"Argument `free` must map parameter names to (low, high), but is {free!r}; give e.g. "
-            f'{{"{example}": (low, high)}}.'
-        )
-    infos = _infos(model, free)
-    bounds = {name: _checked_bounds(name, pair, infos[name]) for name, pair in free.items()}
-    paths: dict[str, str] = {}
-    for name in bounds:
-        first = paths.setdefault(params.resolve(model, name), name)
-        if first != name:
-            raise ValueError(
-                f"Argument `free` must name each parameter once, but {first!r} and {name!r} are "
-                "the same one; drop one of them."
-            )
-        if infos[name].is_whole:
-            raise ValueError(
-                f"Argument `free` must name parameters with a derivative, but {name!r} is a whole number; leave it out."
-            )
-        if jnp.ndim(params.get(model, name)):
-            raise ValueError(
-                f"Argument `free` must name single parameters, but {name!r} has shape "
-                f"{jnp.shape(params.get(model, name))}; fit one neuron at a time."
-            )
-    return bounds
-
-
-def _checked_bounds(name: str, pair: Any, info: ParamInfo) -> Bounds:
-    try:
-        low, high = (None if bound is None else float(bound) for bound in pair)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"Bounds of {name!r} must be two numbers (low, high) [{info.unit}], None for an open "
-            f"end, but are {pair!r}; give e.g. (0.5, 2.0)."
-        ) from None
-    is_bad = any(bound is not None and not math.isfinite(bound) for bound in (low, high))
-    if is_bad or (low is not None and high is not None and not low < high):
-        raise ValueError(
-            f"Bounds of {name!r} must be finite with low < high [{info.unit}], but are "
-            f"({low}, {high}); swap or widen them, or give None for an open end."
-        )
-    for bound in (low, high):
-        if bound is not None:
-            info.check(name, bound)
-    # an open end is where the parameter itself ends
-    return info.bounds[0] if low is None else low, info.bounds[1] if high is None else high
 
 
 def _check_target(model: Any, target: Any) -> None:

@@ -52,7 +52,10 @@ class TraceLoss(AbstractLoss):
             raise ValueError(f"Argument `huber` must be positive [mV], but is {self.huber}; use e.g. 10.")
 
     def __call__(self, solution: Solution, target: VoltageTrace) -> Float[Array, " n_time"]:
-        error = solution.voltage - target.voltage
+        error = target.recorded(solution) - target.voltage
+        if target.mask is not None:
+            # the mean over all samples becomes the mean over those that are compared
+            error = jnp.where(target.mask, error, 0.0) * jnp.sqrt(target.mask.size / jnp.sum(target.mask))
         if self.huber is None:
             return error
         # the root of 2 huber^2 (sqrt(1 + z^2) - 1), smooth at 0

@@ -1,4 +1,4 @@
-"""Nudging: a model that is drawn to the recorded voltage while it runs, and a target for it."""
+"""Nudging: a model that is drawn to the recorded voltage while it runs."""
 
 from typing import Any, ClassVar
 
@@ -6,14 +6,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxneuro._solution import Solution
-from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.models import AbstractModel, AbstractNoisyModel, AbstractSpikingModel
 from jaxneuro.params import param
-from jaxneuro.solvers import AbstractSolver
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["Guide", "Nudged", "NudgedTrace", "can_be_nudged"]
+__all__ = ["Guide", "Nudged", "can_be_nudged"]
 
 
 def can_be_nudged(model: AbstractModel) -> bool:
@@ -83,31 +80,3 @@ class Guide(AbstractStimulus):
     def domain(self) -> tuple[Any, Any]:
         (start, end), (first, last) = self.current.domain, self.voltage.domain
         return jnp.maximum(start, first), jnp.minimum(end, last)
-
-
-class NudgedTrace(AbstractTarget):
-    """A voltage trace that the model is drawn to, with strength `k` [1/ms], while it is compared with it.
-
-    The data are interpolated within the steps: a sample's delay would shift the parameters by per cents.
-
-    >>> NudgedTrace(VoltageTrace(0.05, voltage, Step(amplitude=10.0, onset=5.0)), k=0.3)
-    """
-
-    trace: VoltageTrace
-    k: Float[Array, ""] = eqx.field(converter=lambda k: jnp.asarray(k, jnp.result_type(float)))
-
-    @property
-    def voltage(self) -> Float[Array, " n_time"]:
-        """The data [mV]."""
-        return self.trace.voltage
-
-    def solver_for(self, model: AbstractModel) -> AbstractSolver:
-        """That of the trace."""
-        return self.trace.solver_for(model)
-
-    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
-        self.trace.check(model, solver)
-
-    def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
-        guide = Guide(self.trace.stimulus, self.trace.interpolated)
-        return self.trace.run(Nudged(model, self.k), guide, solver, max_spikes=1)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro import params
 from jaxneuro.fitters._engine import Problem
+from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._result import FitResult
 from jaxneuro.fitters._stages import Stage, run_stages
 
@@ -88,7 +89,7 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
     others = [k for k, other in enumerate(problem.names) if other != name]
     u, losses = result.u[jnp.asarray(others, int)][None], []
     for point in points:
-        held = _without(problem, others, params.replace(problem.model, {name: point}))
+        held = _without(problem, others, problem.holding({name: point}))
         if not others:
             errors = np.asarray(held.errors(u[0]))
             losses.append(float(np.mean(errors**2)))
@@ -99,9 +100,11 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
     return np.array(losses)
 
 
-def _without(problem: Problem, others: list[int], model: object) -> Problem:
-    names, transforms = (tuple(of[k] for k in others) for of in (problem.names, problem.transforms))
-    return Problem(model, problem.target, transforms, problem.solver, names, problem.loss)
+def _without(problem: Problem, others: list[int], experiment: Experiment) -> Problem:
+    names, paths, transforms = (
+        tuple(of[k] for k in others) for of in (problem.names, problem.paths, problem.transforms)
+    )
+    return Problem(experiment, transforms, problem.solver, names, paths, problem.loss)
 
 
 def _crossing(values: Float[Array, " n"], deviance: Float[Array, " n"]) -> float | None:

@@ -5,7 +5,8 @@ import numpy as np
 from jaxneuro import params
 from jaxneuro.analysis.recordings import FITable, fi_table, passive_properties
 from jaxneuro.datasets import CellFI
-from jaxneuro.fitters._fit import Bounds, fit
+from jaxneuro.fitters._experiment import Bounds
+from jaxneuro.fitters._fit import fit
 from jaxneuro.fitters._result import FitResult
 from jaxneuro.fitters._targets import FICurve
 from jaxneuro.models import LIF

@@ -41,6 +41,8 @@ class FittedParam:
     true: float | None = None
     std: float | None = None
     """Standard deviation that the residuals' curvature gives, were they independent; None where it is unknown."""
+    of_model: bool = True
+    """Whether it is a parameter of the model, and not of the electrode or the stimulus."""
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -148,7 +150,7 @@ class FitResult:
 
     def to_dict(self) -> dict[str, Any]:
         """All that `save` writes, as plain Python values."""
-        free = {params.resolve(self.model, name) for name in self.params}
+        free = {path.removeprefix("model.") for paths in self.problem.paths for path in paths}
         infos = params.params(self.model)
         record = {
             "format": "jaxneuro fit 1",
@@ -200,7 +202,7 @@ class FitRecord:
     def apply(self, model: AbstractModel) -> AbstractModel:
         """`model` with the fitted values and those that were fixed."""
         fixed = {name: np.asarray(entry["value"]) for name, entry in self.data["fixed"].items()}
-        fitted = {name: fitted.value for name, fitted in self.params.items()}
+        fitted = {name: fitted.value for name, fitted in self.params.items() if fitted.of_model}
         return params.replace(model, fixed | fitted)
 
 

@@ -109,7 +109,7 @@ def run_stages(
 def _advanced(problem: Problem, optimizer: "optax.GradientTransformation", reached: Reached, stage: Stage) -> Reached:
     """A chunk of a stage further; the stage is over after its last step, and when nothing is gained any more."""
     began = time.perf_counter()
-    problem = eqx.tree_at(lambda p: p.target, problem, stage.target)
+    problem = eqx.tree_at(lambda p: p.experiment.target, problem, stage.target)
     state = restarted(reached.state) if stage.is_new and not reached.n_steps else reached.state
     n_steps = min(_FEW if stage.is_new else CHUNK, stage.n_steps - reached.n_steps)
     before = np.asarray(state.best.loss)

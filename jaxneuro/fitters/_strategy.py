@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.fitters._losses import TraceLoss
-from jaxneuro.fitters._nudging import NudgedTrace, can_be_nudged
+from jaxneuro.fitters._nudging import can_be_nudged
 from jaxneuro.fitters._stages import Stage
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform
@@ -59,9 +59,9 @@ def descent(target: AbstractTarget, steps: int, has_residuals: bool) -> list[Sta
 def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
     """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
     each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
-    drawn = [Stage(f"nudged {k:g} /ms", NudgedTrace(target, k), each, True, True) for k in _STRENGTHS]
+    drawn = [Stage(f"nudged {k:g} /ms", target.drawn(k), each, True, True) for k in _STRENGTHS]
     rest = max(steps - each * len(drawn), 1)
-    return [*drawn, Stage("free run", NudgedTrace(target, 0.0), rest, True, True)]
+    return [*drawn, Stage("free run", target.drawn(0.0), rest, True, True)]
 
 
 def started_weakly(

@@ -7,14 +7,17 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxneuro import units
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
+from jaxneuro.fitters._electrode import Electrode
+from jaxneuro.fitters._nudging import Guide, Nudged
 from jaxneuro.models import AbstractModel, AbstractSpikingModel, WholeCell
 from jaxneuro.params import is_concrete
+from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
@@ -35,6 +38,18 @@ class AbstractTarget(eqx.Module):
     @abc.abstractmethod
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Any:
         """The model's answer: arrays, and their outcome in a field `result`."""
+
+    def has_worked(self, prediction: Any) -> Bool[Array, ""]:
+        """Whether the simulations of a prediction went well."""
+        return jnp.all(prediction.result == RESULTS.successful)
+
+    def n_independent(self, shape: tuple[int, ...]) -> int | None:
+        """How many numbers residuals of this shape come from, if they scatter alike; None of a loss without any."""
+        return math.prod(shape) if shape else None
+
+    def drawn(self, k: float) -> "AbstractTarget":
+        """The same target, of a model that is drawn to the data with strength `k` [1/ms]; where it can be."""
+        return self
 
 
 class AbstractTrace(AbstractTarget):
@@ -60,11 +75,6 @@ class AbstractTrace(AbstractTarget):
         """Time of the last sample [ms]."""
         return self.t0 + self.dt * (self.data.size - 1)
 
-    @property
-    def interpolated(self) -> Sampled:
-        """The samples as an input."""
-        return Sampled(self.data, dt=self.dt, onset=self.t0)
-
     def step_below(self, longest: float) -> float:
         """A whole fraction of the sampling interval, at most `longest` [ms]."""
         return self.dt / math.ceil(self.dt / longest - 1e-9)
@@ -79,10 +89,12 @@ class VoltageTrace(AbstractTrace):
 
     **Arguments:** `ts`, times of the samples [ms], evenly spaced, or their interval [ms] for a
     trace that begins at 0 ms; `voltage` [mV], shape (n_time,); `stimulus`, in the model's input
-    unit.
+    unit; `electrode`, what the amplifier adds to the voltage; `mask`, shape (n_time,), True where data and model are
+    compared, e.g. outside of spikes.
 
     The model starts in its initial state at the first sample. The prediction is a `Solution` saved
-    at the samples.
+    at the samples. With a strength `k` [1/ms] it is that of the model while it is drawn to the data (`Nudged`), which
+    are interpolated within the steps: a sample's delay would shift the parameters by per cents.
 
     **Raises:** ValueError for NaN, unequal lengths, times that are not even or a stimulus that does
     not cover the trace.
@@ -92,12 +104,25 @@ class VoltageTrace(AbstractTrace):
 
     voltage: Float[Array, " n_time"]
     stimulus: AbstractStimulus
+    electrode: Electrode | None
+    mask: Bool[Array, " n_time"] | None
+    k: Float[Array, ""] | None
     t0: float = eqx.field(static=True)
     dt: float = eqx.field(static=True)
 
-    def __init__(self, ts: Any, voltage: Any, stimulus: AbstractStimulus | float | None = None):
+    def __init__(
+        self,
+        ts: Any,
+        voltage: Any,
+        stimulus: AbstractStimulus | float | None = None,
+        *,
+        electrode: Electrode | None = None,
+        mask: Any = None,
+    ):
         self.voltage = _data("voltage", voltage, "mV", least=2)
         self.stimulus = as_stimulus(stimulus)
+        self.electrode, self.k = electrode, None
+        self.mask = None if mask is None else _checked_mask(mask, self.voltage.size)
         self.t0, self.dt = _sampling(ts, self.voltage.size)
         _check_covered(self.stimulus, self.t0, self.t1)
 
@@ -116,7 +141,33 @@ class VoltageTrace(AbstractTrace):
         checked_run(model, self.stimulus, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
-        return self.run(model, self.stimulus, solver)
+        if self.k is None:
+            return self.run(model, self.stimulus, solver)
+        return self.run(Nudged(model, self.k), Guide(self.stimulus, self.interpolated), solver, max_spikes=1)
+
+    def drawn(self, k: float) -> "VoltageTrace":
+        return eqx.tree_at(lambda trace: trace.k, self, jnp.asarray(k, self.voltage.dtype), is_leaf=lambda x: x is None)
+
+    def n_independent(self, shape: tuple[int, ...]) -> int | None:
+        return super().n_independent(shape) if self.mask is None or not shape else int(np.sum(self.mask))
+
+    @property
+    def membrane(self) -> Float[Array, " n_time"]:
+        """The data without what the electrode adds [mV]."""
+        return self.voltage - self._added
+
+    @property
+    def interpolated(self) -> Sampled:
+        """The same as an input."""
+        return Sampled(self.membrane, dt=self.dt, onset=self.t0)
+
+    def recorded(self, solution: Solution) -> Float[Array, " n_time"]:
+        """What the amplifier would read of a prediction [mV]."""
+        return solution.voltage + self._added
+
+    @property
+    def _added(self) -> Any:
+        return 0.0 if self.electrode is None else self.electrode.added(self.stimulus(jnp.asarray(self.ts)))
 
 
 class ClampCurrent(AbstractTrace):
@@ -297,6 +348,16 @@ class SpikeTimes(AbstractTarget):
             max_spikes=self.times.size + self.surplus,
             throw=False,
         )
+
+
+def _checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != (n_time,) or not array.any():
+        raise ValueError(
+            f"Argument `mask` must be {n_time} truth values, some of them True, but has shape {array.shape}, "
+            f"{array.dtype} and {np.count_nonzero(array)} True; give one for each sample."
+        )
+    return jnp.asarray(array)
 
 
 def _data(name: str, values: Any, unit: str, least: int) -> Array:

@@ -91,17 +91,17 @@ def _balance(
     model: AbstractMembrane, target: VoltageTrace, channels: tuple[tuple[str, str], ...], kinetics: dict[str, Array]
 ) -> tuple[Float[Array, "w c"], Float[Array, " w"]]:
     model = params.replace(model, kinetics | {name: 1.0 for name, _ in channels})
-    start = model.state_at(target.voltage[0])
+    start = model.state_at(target.membrane[0])
     run = target.run(IdealClamp(model), target.interpolated, FixedStep(target.dt), y0=start, max_spikes=1)
-    i = model.currents(run.ys._replace(V=target.voltage))
-    known = target.stimulus(target.t0 + target.dt * jnp.arange(target.voltage.size))
+    i = model.currents(run.ys._replace(V=target.membrane))
+    known = target.stimulus(target.t0 + target.dt * jnp.arange(target.membrane.size))
     known = known - sum((i[c] for c in model.channels if c not in dict(channels).values()), jnp.zeros_like(known))
     size = max(round(_WINDOW / target.dt), 1)
-    n_window = (target.voltage.size - 1) // size
+    n_window = (target.membrane.size - 1) // size
 
     def integral(x: Float[Array, " n_time"]) -> Float[Array, " w"]:
         middle = 0.5 * (x[1:] + x[:-1])[: n_window * size]
         return target.dt * jnp.sum(middle.reshape(n_window, size), axis=1)
 
-    moved = model.C_m * jnp.diff(target.voltage[::size][: n_window + 1])
+    moved = model.C_m * jnp.diff(target.membrane[::size][: n_window + 1])
     return jnp.stack([integral(i[c]) for _, c in channels], axis=1), integral(known) - moved

@@ -62,7 +62,7 @@ def _panels(axes: Any, width: float) -> list[Axes]:
 
 
 def _draw_trace(ax: Axes, result: FitResult) -> None:
-    _draw_both(ax, result, result.predict().voltage)
+    _draw_both(ax, result, result.target.recorded(result.predict()))
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
 
 

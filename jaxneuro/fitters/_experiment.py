@@ -1,0 +1,136 @@
+"""What a fit may free: the parameters of a model and of what it is compared with, by name, with their bounds."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jaxneuro import params
+from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.models import AbstractModel
+from jaxneuro.params import ParamInfo
+
+__all__ = ["Bounds", "Experiment", "FreeParam", "checked_free", "limits"]
+
+Bounds = tuple[float | None, float | None]
+
+_ALL = "*."  # begins a name that stands for all parameters that end with the rest of it
+
+
+class Experiment(eqx.Module):
+    """A model and the data that it is to answer like."""
+
+    model: AbstractModel
+    target: AbstractTarget
+
+
+@dataclasses.dataclass(frozen=True)
+class FreeParam:
+    """One free number: the paths of the parameters that take it, its bounds and start, and what it is."""
+
+    paths: tuple[str, ...]
+    bounds: Bounds
+    value: float
+    info: ParamInfo
+
+    @property
+    def of_model(self) -> bool:
+        """Whether it is the model's, and not the electrode's or the stimulus'."""
+        return self.paths[0].startswith("model.")
+
+
+def limits(pair: Bounds) -> tuple[float, float]:
+    """Bounds as numbers, an open end as infinity."""
+    low, high = pair
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def checked_free(experiment: Experiment, free: Any) -> dict[str, FreeParam]:
+    """The free parameters by name, or the sentence that says what is wrong."""
+    if not isinstance(free, Mapping) or not free:
+        example = next(iter(params.names(experiment.model)))
+        raise ValueError(
+            f"Argument `free` must map parameter names to (low, high), but is {free!r}; give e.g. "
+            f'{{"{example}": (low, high)}}.'
+        )
+    infos = params.params(experiment)
+    found: dict[str, FreeParam] = {}
+    owners: dict[str, str] = {}
+    for name, pair in free.items():
+        paths = _paths(experiment, name)
+        info = infos[paths[0]]
+        bounds = _checked_bounds(name, pair, info)
+        for path in paths:
+            first = owners.setdefault(path, name)
+            if first != name:
+                raise ValueError(
+                    f"Argument `free` must name each parameter once, but {first!r} and {name!r} are "
+                    "the same one; drop one of them."
+                )
+        found[name] = FreeParam(paths, bounds, _single(experiment, name, paths[0], info), info)
+    return found
+
+
+def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
+    """Full paths of what `name` stands for: one parameter, the model's before others, or all that end with it."""
+    if not isinstance(name, str):
+        raise TypeError(f'Argument `free` must have names as keys, but has {name!r}; write e.g. "leak.g_max".')
+    if name.startswith(_ALL):
+        paths = tuple(path for path in params.params(experiment) if path.endswith(name[1:]))
+        if paths:
+            return paths
+    in_target = params.params(experiment.target)
+    is_of_target = any(path == name or path.endswith("." + name) for path in in_target)
+    try:
+        return (f"model.{params.resolve(experiment.model, name)}",)
+    except ValueError as error:
+        if not is_of_target:
+            raise
+        if "must name one parameter" in str(error):
+            raise
+    return (f"target.{_resolved(experiment.target, name)}",)
+
+
+def _resolved(target: AbstractTarget, name: str) -> str:
+    try:
+        return params.resolve(target, name)
+    except ValueError as error:
+        raise ValueError(f'{error} Or write "*.{name}" for one value that they share.') from None
+
+
+def _single(experiment: Experiment, name: str, path: str, info: ParamInfo) -> float:
+    value = params.get(experiment, path)
+    if info.is_whole:
+        raise ValueError(
+            f"Argument `free` must name parameters with a derivative, but {name!r} is a whole number; leave it out."
+        )
+    if jnp.ndim(value):
+        raise ValueError(
+            f"Argument `free` must name single parameters, but {name!r} has shape "
+            f"{jnp.shape(value)}; fit one neuron at a time."
+        )
+    return float(value)
+
+
+def _checked_bounds(name: str, pair: Any, info: ParamInfo) -> Bounds:
+    try:
+        low, high = (None if bound is None else float(bound) for bound in pair)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Bounds of {name!r} must be two numbers (low, high) [{info.unit}], None for an open "
+            f"end, but are {pair!r}; give e.g. (0.5, 2.0)."
+        ) from None
+    is_bad = any(bound is not None and not math.isfinite(bound) for bound in (low, high))
+    if is_bad or (low is not None and high is not None and not low < high):
+        raise ValueError(
+            f"Bounds of {name!r} must be finite with low < high [{info.unit}], but are "
+            f"({low}, {high}); swap or widen them, or give None for an open end."
+        )
+    for bound in (low, high):
+        if bound is not None:
+            info.check(name, bound)
+    # an open end is where the parameter itself ends
+    return info.bounds[0] if low is None else low, info.bounds[1] if high is None else high

@@ -1,0 +1,74 @@
+"""Where the starts of a fit begin."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxneuro.fitters._experiment import Bounds, FreeParam, limits
+from jaxneuro.fitters._transforms import AbstractTransform
+from jaxneuro.sweeps import sobol
+
+__all__ = ["starts"]
+
+
+def starts(
+    free: Mapping[str, FreeParam],
+    transforms: Mapping[str, AbstractTransform],
+    start: Mapping[str, Any] | str,
+    n_starts: int,
+    seed: int,
+    key: PRNGKeyArray | None,
+) -> Float[Array, "s p"]:
+    """Starting points in u: logit(Sobol point), which is uniform between two bounds."""
+    seed = seed if key is None else int(jax.random.bits(key))
+    points = sobol({name: (0.0, 1.0) for name in transforms}, n_starts, seed=seed).columns
+    u = {name: np.log(p / (1 - p)) for name, p in points.items()}
+    for name, values in _given_starts(free, start, n_starts).items():
+        _check_start(name, values, free[name].bounds)
+        inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
+        # a start on its bound lies at infinity; 15 is 3e-7 of the interval away from it
+        u[name][: inside.size] = np.clip(inside, -15.0, 15.0)
+    return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in transforms], axis=1)
+
+
+def _given_starts(
+    free: Mapping[str, FreeParam], start: Mapping[str, Any] | str, n_starts: int
+) -> dict[str, np.ndarray]:
+    """Name -> values of the first start, or of all."""
+    if isinstance(start, str):
+        if start not in ("random", "model"):
+            raise ValueError(f'Argument `start` must be "random", "model" or a dict, but is {start!r}; choose one.')
+        start = {name: one.value for name, one in free.items()} if start == "model" else {}
+    if not isinstance(start, Mapping):
+        raise TypeError(
+            f'Argument `start` must be "random", "model" or a dict, but is {start!r}; give e.g. '
+            f'{{"{next(iter(free))}": ...}}.'
+        )
+    unknown = [name for name in start if name not in free]
+    if unknown:
+        raise ValueError(
+            f"Argument `start` must name free parameters, but has {unknown[0]!r}; choose from {', '.join(free)}."
+        )
+    given = {}
+    for name, values in start.items():
+        given[name] = np.atleast_1d(np.asarray(values, np.float64))
+        if given[name].shape not in ((1,), (n_starts,)):
+            raise ValueError(
+                f"Argument `start` must hold one value or n_starts={n_starts} values for "
+                f"{name!r}, but has shape {given[name].shape}; give one of the two."
+            )
+    return given
+
+
+def _check_start(name: str, values: np.ndarray, pair: Bounds) -> None:
+    low, high = limits(pair)
+    is_out = ~((values >= low) & (values <= high))
+    if is_out.any():
+        raise ValueError(
+            f"Argument `start` must lie within the bounds of {name!r}, {low:g} to {high:g}, but is "
+            f"{values[is_out][0]:g}; move it or widen the bounds."
+        )
