@@ -368,7 +368,7 @@ def _fi_case() -> LossCase:
 def _spike_case(n: int) -> LossCase:
     # the model fires three times in 80 ms: n = 2 leaves one too many, n = 4 one too few
     times = np.linspace(20.0, 70.0, n)
-    target = SpikeTimes(times, Step(0.3, 5.0), t1=80.0, surplus=4)
+    target = SpikeTimes(times, Step(0.3, 5.0), t1=80.0, room=n + 4)
     return LossCase(SpikeTimeLoss(), target, LIF(), ExactSpikes(0.5), {"V_th": -50.2, "tau_m": 21.0})
 
 

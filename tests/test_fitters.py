@@ -126,7 +126,7 @@ def spike_loss(times: list[float], n_kept: int, data: list[float], t1: float) ->
         voltage = jnp.zeros(3) - 1e-12
         ts = jnp.array([0.0, t1 / 2, t1])
 
-    target = SpikeTimes(data, None, t1=t1, surplus=n_kept - len(data))
+    target = SpikeTimes(data, None, t1=t1, room=n_kept)
     return float(jnp.mean(SpikeTimeLoss()(Run(), target) ** 2))
 
 

@@ -153,3 +153,12 @@ def _duration(sweep: Sweep, segment: Segment) -> float:
 def _clean(t: float) -> float:
     """A time [ms] without the rounding errors of sample times: 500, not 500.00000000000045."""
     return round(float(t), 9)
+
+
+def levels_of(sweep: Sweep) -> tuple[np.ndarray, np.ndarray] | None:
+    """Levels [pA] of a sweep's current and the times at which each begins [ms]; None where it is not all constant."""
+    command = segment_current(sweep)
+    if command is None or not all(segment.is_flat for segment in command.segments):
+        return None
+    levels = np.array([segment.level for segment in command.segments])
+    return levels, np.array([float(sweep.ts[segment.start]) for segment in command.segments])

@@ -12,6 +12,7 @@ from jaxneuro.analysis._commands import (
     Command,
     CurrentStep,
     find_steps,
+    levels_of,
     segment_current,
     steps_of,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "find_spikes",
     "find_steps",
     "fi_table",
+    "levels_of",
     "main_step",
     "passive_properties",
 ]

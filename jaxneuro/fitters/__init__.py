@@ -2,6 +2,8 @@
 
 from jaxneuro.fitters._electrode import Electrode as Electrode
 from jaxneuro.fitters._fit import fit as fit
+from jaxneuro.fitters._joint import Joint as Joint
+from jaxneuro.fitters._joint import JointLoss as JointLoss
 from jaxneuro.fitters._losses import CurrentLoss as CurrentLoss
 from jaxneuro.fitters._losses import FILoss as FILoss
 from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
@@ -19,7 +21,12 @@ from jaxneuro.fitters._result import FitResult as FitResult
 from jaxneuro.fitters._result import FittedParam as FittedParam
 from jaxneuro.fitters._result import load as load
 from jaxneuro.fitters._sensitivity import Sensitivity as Sensitivity
+from jaxneuro.fitters._spike_trains import SpikeLikelihood as SpikeLikelihood
+from jaxneuro.fitters._spike_trains import SpikeTrains as SpikeTrains
 from jaxneuro.fitters._stages import StageReport as StageReport
+from jaxneuro.fitters._sweeps import spikes_of as spikes_of
+from jaxneuro.fitters._sweeps import stimulus_of as stimulus_of
+from jaxneuro.fitters._sweeps import trace_of as trace_of
 from jaxneuro.fitters._targets import AbstractTarget as AbstractTarget
 from jaxneuro.fitters._targets import ClampCurrent as ClampCurrent
 from jaxneuro.fitters._targets import FICurve as FICurve
@@ -37,11 +44,15 @@ __all__ = [
     "FitResult",
     "FittedParam",
     "Guide",
+    "Joint",
+    "JointLoss",
     "Nudged",
     "Profile",
     "Sensitivity",
+    "SpikeLikelihood",
     "SpikeTimeLoss",
     "SpikeTimes",
+    "SpikeTrains",
     "StageReport",
     "TraceLoss",
     "VoltageTrace",
@@ -52,4 +63,7 @@ __all__ = [
     "load",
     "measured_lif",
     "profile",
+    "spikes_of",
+    "stimulus_of",
+    "trace_of",
 ]

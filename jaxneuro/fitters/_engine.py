@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro import params
 from jaxneuro.fitters._experiment import Experiment
+from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
@@ -23,12 +25,16 @@ from jaxneuro.solvers import AbstractSolver
 if TYPE_CHECKING:
     import optax
 
-__all__ = ["CHUNK", "Problem", "State", "advance", "initial_state", "restarted", "shape_of_errors"]
+__all__ = ["CHUNK", "Problem", "State", "advance", "initial_state", "losses_at", "n_residuals", "restarted"]
 
 CHUNK = 10  # steps per compiled call: Ctrl-C and the progress bar wait for one call
 # One Levenberg-Marquardt step crosses at most this much of a transform's u, whose width is about 4.
 _LONGEST = 2.0
+_ABREAST = 64  # runs without derivatives that are in memory together
 _FIRST_DAMPING = 1e-2
+_SHORTER = 0.3  # share of a step of a likelihood that failed, which is tried next
+_HALVINGS = 14.0  # of its steps: an exponential may be overshot by as much
+_INNER = 12  # steps of the convex problem that a likelihood linearises to
 _LATER_DAMPING = 1e-3  # of a stage that begins where another has ended
 
 
@@ -66,10 +72,16 @@ class Problem(eqx.Module):
         prediction = held.target.predict(held.model, self.solver)
         return self.loss(prediction, held.target), held.target.has_worked(prediction)
 
-    def errors(self, u: Float[Array, " p"]) -> Array:
+    def errors(self, u: Float[Array, " p"]) -> Any:
         """Residuals, or the loss itself as a single number; NaN where the simulation fails."""
         errors, has_worked = self.outcome(u)
-        return jnp.where(has_worked, errors, jnp.nan)
+        return jax.tree.map(lambda leaf: jnp.where(has_worked, leaf, jnp.nan), errors)
+
+    def value(self, errors: Any) -> Float[Array, ""]:
+        """The loss that residuals make; a number is one already."""
+        if isinstance(self.loss, AbstractLoss):
+            return self.loss.value(errors, self.target)
+        return jnp.mean(errors**2) if errors.ndim else errors
 
 
 class Evaluation(NamedTuple):
@@ -91,15 +103,24 @@ class State(NamedTuple):
     n_failed: Int[Array, "*s"]
 
 
-def shape_of_errors(problem: Problem, u: Float[Array, " p"]) -> tuple[int, ...]:
-    """Shape of the residuals, () for a loss that is a number; a TypeError if it gives neither."""
+def n_residuals(problem: Problem, u: Float[Array, " p"]) -> int | None:
+    """Number of residuals, None of a loss that is a number; a TypeError if it is neither."""
     shape = eqx.filter_eval_shape(lambda problem, u: problem.outcome(u)[0], problem, u)
+    if isinstance(problem.loss, AbstractLoss):
+        return sum(leaf.size for leaf in jax.tree.leaves(shape))
     if not isinstance(shape, jax.ShapeDtypeStruct) or not jnp.issubdtype(shape.dtype, jnp.floating):
         raise TypeError(
             f"Argument `loss` must return a number or an array of residuals, but returns {shape}; "
             "return e.g. jnp.mean((prediction.voltage - target.voltage) ** 2)."
         )
-    return shape.shape
+    return shape.size if shape.ndim else None
+
+
+@eqx.filter_jit
+def losses_at(problem: Problem, u: Float[Array, "s p"]) -> Float[Array, " s"]:
+    """Losses without their derivatives; NaN where the simulation fails."""
+
+    return jax.lax.map(lambda u: problem.value(problem.errors(u)), u, batch_size=min(_ABREAST, u.shape[0]))
 
 
 def initial_state(optimizer: "optax.GradientTransformation", u: Float[Array, "s p"]) -> State:
@@ -142,22 +163,72 @@ def advance(
     return jax.lax.fori_loop(0, n_steps, step, (state, losses))
 
 
-def _evaluate(problem: Problem, u: Float[Array, " p"]) -> Evaluation:
+class Linearised(NamedTuple):
+    """The residuals at a point and their Jacobian in u."""
+
+    errors: Float[Array, " n"]
+    jacobian: Float[Array, "n p"]
+
+
+def _linearised(problem: Problem, u: Float[Array, " p"]) -> tuple[Linearised, Callable[[Array], Any]]:
+    """Residuals and Jacobian, flat, and the function that gives them their structure back."""
     errors, columns = jax.vmap(lambda direction: jax.jvp(problem.errors, (u,), (direction,)), out_axes=(None, -1))(
         jnp.eye(u.size, dtype=u.dtype)
     )
-    if errors.ndim == 0:
-        return Evaluation(errors, columns, jnp.zeros((u.size, u.size), u.dtype))
-    errors, jacobian = errors.ravel(), columns.reshape(errors.size, u.size)
-    scale = 2 / errors.size
-    return Evaluation(jnp.mean(errors**2), scale * jacobian.T @ errors, scale * jacobian.T @ jacobian)
+    flat, unravel = ravel_pytree(errors)
+    jacobian = jnp.concatenate([leaf.reshape(-1, u.size) for leaf in jax.tree.leaves(columns)])
+    return Linearised(flat, jacobian), unravel
+
+
+def _quadratic(
+    value: Callable[[Array], Array], linear: Linearised, delta: Float[Array, " p"]
+) -> tuple[Float[Array, ""], Float[Array, " p"], Float[Array, "p p"]]:
+    """Loss, gradient and matrix J^T H J of the linearised residuals at a distance delta, H being the loss' curvature.
+
+    Each residual has a term of its own in the loss, so that H is diagonal, and the sum of its columns is it.
+    """
+    errors = linear.errors + linear.jacobian @ delta
+    slopes, curvatures = jax.jvp(jax.grad(value), (errors,), (jnp.ones_like(errors),))
+    return value(errors), linear.jacobian.T @ slopes, linear.jacobian.T @ (curvatures[:, None] * linear.jacobian)
+
+
+def _evaluate(problem: Problem, u: Float[Array, " p"]) -> tuple[Evaluation, Callable[[Array], Array] | None]:
+    """Loss, gradient and generalised Gauss-Newton matrix; of a likelihood also damping -> step by the linearised one."""
+    linear, unravel = _linearised(problem, u)
+    value = lambda errors: problem.value(unravel(errors))  # noqa: E731
+    here = Evaluation(*_quadratic(value, linear, jnp.zeros_like(u)))
+    if not (isinstance(problem.loss, AbstractLoss) and problem.loss.is_likelihood):
+        return here, None
+    return here, lambda damping: _convex_step(value, linear, damping)
+
+
+def _convex_step(value: Callable[[Array], Array], linear: Linearised, damping: Float[Array, ""]) -> Float[Array, " p"]:
+    """The least loss of the linearised residuals and of damping / 2 |delta|^2: convex, and without simulations."""
+    zero = jnp.zeros(linear.jacobian.shape[1], linear.errors.dtype)
+
+    def objective(delta: Array) -> Array:
+        return value(linear.errors + linear.jacobian @ delta) + 0.5 * damping * jnp.sum(delta**2)
+
+    def shortened(delta: Array) -> Array:
+        return delta * jnp.minimum(1.0, _LONGEST / jnp.max(jnp.abs(delta)))
+
+    def improved(_: int, delta: Array) -> Array:
+        _, gradient, curvature = _quadratic(value, linear, delta)
+        matrix = curvature + damping * jnp.eye(delta.size, dtype=delta.dtype)
+        full = -jnp.linalg.solve(matrix, gradient + damping * delta)
+        tries = delta + shortened(full) * 0.5 ** jnp.arange(_HALVINGS)[:, None]
+        losses = jax.lax.map(objective, tries)
+        k = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
+        return jnp.where(losses[k] < objective(delta), tries[k], delta)
+
+    return shortened(jax.lax.fori_loop(0, _INNER, improved, zero))
 
 
 def _step(
     problem: Problem, optimizer: "optax.GradientTransformation", state: State, is_polishing: Array
 ) -> tuple[State, Array]:
     """Evaluate at u, remember the best, and move on; from a point that failed, back to the best."""
-    new = _evaluate(problem, state.u)
+    new, convex_step = _evaluate(problem, state.u)
     is_usable = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in new]))
     is_better = is_usable & (new.loss < state.best.loss)
     best = where(is_better, new, state.best)
@@ -171,7 +242,11 @@ def _step(
     u_next = jnp.where(is_usable, state.u + updates, best_u)
     # momentum that led to a failure would lead there again
     carried = where(is_usable, moved, optimizer.init(best_u))
-    u_next = jnp.where(is_polishing, best_u + _damped_newton(best, damping), u_next)
+    newton = _damped_newton(best, damping)
+    if convex_step is not None:
+        # its curvature far from the optimum is no guide to a shorter step, but the way is right
+        newton = jnp.where(is_better, convex_step(damping), _SHORTER * (state.u - best_u))
+    u_next = jnp.where(is_polishing, best_u + newton, u_next)
     n_failed = state.n_failed + ~is_usable
     return State(u_next, carried, best_u, best, damping, n_failed), new.loss
 

@@ -13,14 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
-from jaxneuro.fitters._engine import Problem, State, shape_of_errors
+from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
-from jaxneuro.fitters._losses import AbstractLoss, default_loss
+from jaxneuro.fitters._joint import loss_of
+from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
 from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._strategy import chosen_strategy, descent, nudging, started_weakly
+from jaxneuro.fitters._strategy import POLISH, chosen_strategy, descent, nudging, started_weakly
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.fitters._weak_form import conductances
@@ -48,6 +49,7 @@ def fit(
     optimizer: "optax.GradientTransformation | None" = None,
     polish: bool = True,
     start: Mapping[str, Any] | str = "random",
+    screened: int | None = None,
     strategy: str = "auto",
     solver: AbstractSolver | None = None,
     seed: int = 0,
@@ -61,7 +63,7 @@ def fit(
     **Arguments:**
 
     - `model`: holds the values of all parameters that are not free.
-    - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes` or `ClampCurrent`.
+    - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes` or `ClampCurrent`, or a `Joint` of several.
     - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
     - `n_starts`: how many starts run side by side; the best one counts.
@@ -70,10 +72,13 @@ def fit(
     - `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
     - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
       Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
-      optimiser's steps and Levenberg-Marquardt ones; "auto" for nudging where it can be.
+      optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, where starts are near or the loss is
+      nearly convex, like a likelihood of spike trains; "auto" for what suits the target.
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one at the
       model's own values; a dict name -> value puts the first one there, or, if the values are arrays of shape
       (n_starts,), all of them. Parameters missing in it are random.
+    - `screened`: as many points are simulated first, and the best `n_starts` of them begin; for losses that have a
+      slope only where the model fires.
     - `solver`: if None, exact spikes for models that reset, and FixedStep for smooth ones, with RK4 for nudging.
     - `seed`, or `key`: for the random starts; `progress`: show a progress bar.
     - `checkpoint`: a file for the progress, written every `checkpoint_every` seconds. The same call goes on from it
@@ -98,24 +103,29 @@ def fit(
     _warn_if_single_precision()
     began = time.perf_counter()
     transforms = {name: transform_for(*one.bounds, one.value) for name, one in chosen.items()}
-    u0 = starts(chosen, transforms, start, n_starts, seed, key)
+    n_points = max(n_starts, _check_count("screened", screened, 256)) if screened is not None else n_starts
+    u0 = starts(chosen, transforms, start, n_points, seed, key)
     strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
     if solver is None:
         solver = target.solver_for(model)
         solver = FixedStep(solver.dt, solver=RK4()) if strategy == "nudging" else solver
     target.check(model, solver)
-    loss = default_loss(target) if loss is None else _check_callable(loss)
+    loss = loss_of(target) if loss is None else _check_callable(loss)
     paths = tuple(one.paths for one in chosen.values())
     problem = Problem(Experiment(model, target), tuple(transforms.values()), solver, tuple(transforms), paths, loss)
-    shape = shape_of_errors(problem, u0[0])
+    n_errors = n_residuals(problem, u0[0])
     is_nudged = strategy == "nudging"
-    u, reports = _convex(model, target, chosen, transforms, u0) if is_nudged else (u0, [])
-    stages = nudging(target, steps) if is_nudged else descent(target, steps, polish and shape != ())
+    u0, reports = _screened(problem, u0, n_starts)
+    u, convex = _convex(model, target, chosen, transforms, u0) if is_nudged else (u0, [])
+    reports = [*reports, *convex]
+    share = 0.0 if n_errors is None or not polish else 1.0 if strategy == "newton" else POLISH
+    stages = nudging(target, steps) if is_nudged else descent(target, steps, share)
     optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
     if checkpoint is not None:
         checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
     run = run_stages(problem, optimizer, u, stages, progress, checkpoint)
-    return _result(problem, chosen, u0, run, reports, target.n_independent(shape), time.perf_counter() - began)
+    n_data = None if n_errors is None else target.n_independent(n_errors)
+    return _result(problem, chosen, u0, run, reports, n_data, time.perf_counter() - began)
 
 
 def _result(
@@ -171,6 +181,18 @@ def _result(
     )
 
 
+def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[Float[Array, "s p"], list[StageReport]]:
+    """The points of least loss, if there are more than starts."""
+    if len(u) == n_starts:
+        return u, []
+    began = time.perf_counter()
+    losses = np.asarray(losses_at(problem, u))
+    order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")[:n_starts]
+    n_runs = -(-len(u) // n_starts)
+    report = StageReport("screening", 0, n_runs, time.perf_counter() - began, float(losses[order[0]]))
+    return u[jnp.asarray(order)], [report]
+
+
 def _convex(
     model: AbstractModel,
     target: AbstractTarget,
@@ -200,8 +222,10 @@ def _sensitivity(
     # the residuals' derivatives by relative changes; of a parameter on its bound there is none
     on_bound = tuple(name for name in names if _is_on_bound(found[name], *free[name].bounds))
     per_u = sizes / np.where(slopes == 0, np.inf, slopes)
-    matrix = 0.5 * n_errors * curvature * np.outer(per_u, per_u)
-    variance = float(loss) * n_errors / max(n_errors - len(names), 1)
+    # of squares, whose curvature is 2 J^T J / n, the residuals themselves tell the variance; a likelihood needs none
+    is_likelihood = isinstance(problem.loss, AbstractLoss) and problem.loss.is_likelihood
+    matrix = (1.0 if is_likelihood else 0.5) * n_errors * curvature * np.outer(per_u, per_u)
+    variance = 1.0 if is_likelihood else float(loss) * n_errors / max(n_errors - len(names), 1)
     return Sensitivity(names, values, matrix, variance, on_bound)
 
 
@@ -234,7 +258,7 @@ def _check_target(model: Any, target: Any) -> None:
         raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
     if not isinstance(target, AbstractTarget):
         raise TypeError(
-            "Argument `target` must be a VoltageTrace, FICurve, SpikeTimes or ClampCurrent, but is a "
+            "Argument `target` must be a VoltageTrace, FICurve, SpikeTimes, ClampCurrent or Joint, but is a "
             f"{type(target).__name__}; build one from your data."
         )
 

@@ -16,24 +16,54 @@ from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, shortfall
 from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
-__all__ = ["AbstractLoss", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss", "default_loss"]
+__all__ = ["AbstractLoss", "AbstractResiduals", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss", "default_loss"]
 
 
 def _array(value: float) -> Array:
     return jnp.asarray(value, jnp.result_type(float))
 
 
+def _check_huber(huber: float | None, unit: str) -> None:
+    if huber is not None and not huber > 0:
+        raise ValueError(f"Argument `huber` must be positive [{unit}], but is {huber}; use e.g. 10.")
+
+
+def _softened(error: Float[Array, "*n"], huber: float) -> Float[Array, "*n"]:
+    """The root of 2 huber^2 (sqrt(1 + z^2) - 1), z = error / huber, with the sign of the error; smooth at 0."""
+    return error * jnp.sqrt(2 / (1 + jnp.sqrt(1 + (error / huber) ** 2)))
+
+
 class AbstractLoss(eqx.Module):
-    """Residuals with a unit: that of the loss, their mean square, is `unit`."""
+    """Residuals, or other numbers that a prediction has for every datum, and the loss as a sum over them."""
 
     unit: eqx.AbstractClassVar[str]
+    """Unit of the loss."""
+    is_likelihood: eqx.AbstractClassVar[bool]
+    """Whether the loss is the negative logarithm of a likelihood per datum, whose curvature needs no scale."""
+
+    @abc.abstractmethod
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        """An array, or a tree of some."""
+
+    @abc.abstractmethod
+    def value(self, errors: Any, target: Any) -> Float[Array, ""]:
+        """The loss: convex in `errors`, and a sum of one term for each of them."""
+
+
+class AbstractResiduals(AbstractLoss):
+    """Residuals whose mean square is the loss."""
+
+    is_likelihood: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, prediction: Any, target: Any) -> Float[Array, " n"]:
         """Residuals of a prediction."""
 
+    def value(self, errors: Float[Array, " n"], target: Any) -> Float[Array, ""]:
+        return jnp.mean(errors**2)
 
-class TraceLoss(AbstractLoss):
+
+class TraceLoss(AbstractResiduals):
     """Voltage error at every sample; the loss is its mean square [mV^2].
 
     **Arguments:** `huber` [mV]: errors beyond it count by their size, not its square, so that a
@@ -48,21 +78,17 @@ class TraceLoss(AbstractLoss):
     huber: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        if self.huber is not None and not self.huber > 0:
-            raise ValueError(f"Argument `huber` must be positive [mV], but is {self.huber}; use e.g. 10.")
+        _check_huber(self.huber, "mV")
 
     def __call__(self, solution: Solution, target: VoltageTrace) -> Float[Array, " n_time"]:
         error = target.recorded(solution) - target.voltage
         if target.mask is not None:
             # the mean over all samples becomes the mean over those that are compared
             error = jnp.where(target.mask, error, 0.0) * jnp.sqrt(target.mask.size / jnp.sum(target.mask))
-        if self.huber is None:
-            return error
-        # the root of 2 huber^2 (sqrt(1 + z^2) - 1), smooth at 0
-        return error * jnp.sqrt(2 / (1 + jnp.sqrt(1 + (error / self.huber) ** 2)))
+        return error if self.huber is None else _softened(error, self.huber)
 
 
-class CurrentLoss(AbstractLoss):
+class CurrentLoss(AbstractResiduals):
     """Error of the recorded current at every sample; the loss is its mean square [pA^2]."""
 
     unit: ClassVar[str] = "pA^2"
@@ -71,7 +97,7 @@ class CurrentLoss(AbstractLoss):
         return solution.model.recorded(solution.ys) - target.current
 
 
-class FILoss(AbstractLoss):
+class FILoss(AbstractResiduals):
     """Error of the smooth firing rate; the loss is its mean square [Hz^2].
 
     Where the cell fires, the aim is rate + in_bin / duration: the middle of the bin that a count
@@ -91,7 +117,7 @@ class FILoss(AbstractLoss):
         return jnp.where(target.rate > 0, prediction.smooth_rate - aim, too_much)
 
 
-class SpikeTimeLoss(AbstractLoss):
+class SpikeTimeLoss(AbstractResiduals):
     """Error of the k-th spike's time; the loss is the sum of squares per data spike [ms^2].
 
     A spike that the model lacks counts as one after t1, `per_mV` later for each mV by which the
@@ -99,23 +125,28 @@ class SpikeTimeLoss(AbstractLoss):
     early it is to fall after t1. Both join the matched case continuously as a spike crosses t1, and
     have a gradient.
 
-    **Arguments:** `per_mV` [ms/mV].
+    **Arguments:** `per_mV` [ms/mV]; `huber` [ms], as in `TraceLoss`, so that a spike near threshold, which comes late by
+    chance, does not outweigh the others.
     """
 
     unit: ClassVar[str] = "ms^2"
     per_mV: Array = eqx.field(converter=_array, default=1.0)
+    huber: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        _check_huber(self.huber, "ms")
 
     def __call__(self, solution: Solution, target: SpikeTimes) -> Float[Array, " n_kept"]:
-        times, n = solution.spike_times, target.times.size
+        times, is_data = solution.spike_times, jnp.isfinite(target.times)
         has_spike = jnp.isfinite(times)
         last = jnp.max(jnp.where(has_spike, times, 0.0))
         below = shortfall(solution, last)
-        aims = jnp.append(target.times, jnp.full(times.size - n, target.t1))
-        is_data = jnp.arange(times.size) < n
+        aims = jnp.where(is_data, target.times, target.t1)
         late = jnp.where(is_data, target.t1 + self.per_mV * below, target.t1)
         error = jnp.where(has_spike, times, late) - aims
+        error = error if self.huber is None else _softened(error, self.huber)
         # the mean over all kept spikes becomes the mean over those of the data
-        return error * jnp.sqrt(times.size / n)
+        return error * jnp.sqrt(times.size / jnp.sum(is_data))
 
 
 def default_loss(target: AbstractTarget) -> AbstractLoss:

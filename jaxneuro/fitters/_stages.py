@@ -117,7 +117,7 @@ def _advanced(problem: Problem, optimizer: "optax.GradientTransformation", reach
     history = np.concatenate([reached.history, np.asarray(losses)[:n_steps]])
     lowest = np.asarray(state.best.loss)
     n_steps, seconds = reached.n_steps + n_steps, reached.seconds + time.perf_counter() - began
-    has_gained = np.any(lowest < (1 - _SMALLEST_GAIN) * before)
+    has_gained = np.any(lowest < before - _SMALLEST_GAIN * np.abs(np.where(np.isinf(before), 0.0, before)))
     if n_steps < stage.n_steps and (has_gained or not stage.is_polishing):
         return Reached(state, history, reached.reports, n_steps, seconds)
     n_runs = n_steps * (1 + state.u.shape[1])

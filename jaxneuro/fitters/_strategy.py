@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._losses import TraceLoss
 from jaxneuro.fitters._nudging import can_be_nudged
+from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._stages import Stage
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform
@@ -16,12 +17,12 @@ from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import AbstractModel
 from jaxneuro.sweeps import sobol
 
-__all__ = ["STRATEGIES", "chosen_strategy", "descent", "nudging", "started_weakly"]
+__all__ = ["POLISH", "STRATEGIES", "chosen_strategy", "descent", "nudging", "started_weakly"]
 
-STRATEGIES = ("auto", "nudging", "descent")
+STRATEGIES = ("auto", "nudging", "descent", "newton")
 
 # Share of Levenberg-Marquardt steps: the gradient steps find the valley, and do not follow it to its end.
-_POLISH = 0.6
+POLISH = 0.6
 # Strengths of the nudging [1/ms]: at 2 the voltage cannot leave the data, at 0.02 spikes find their own times.
 _STRENGTHS = (2.0, 0.5, 0.1, 0.02)
 _STEPS_NUDGED = 5  # of each strength, after which little is gained
@@ -30,7 +31,7 @@ _INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would v
 
 
 def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget, loss: Any, is_plain: bool) -> str:
-    """ "nudging" or "descent"; `is_plain` says that the user named no optimiser and wants Levenberg-Marquardt steps."""
+    """ "nudging", "descent" or "newton"; `is_plain` says that the user named no optimiser and wants Levenberg-Marquardt steps."""
     if strategy not in STRATEGIES:
         raise ValueError(
             f"Argument `strategy` must be one of {', '.join(STRATEGIES)}, but is {strategy!r}; choose one."
@@ -43,12 +44,14 @@ def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget,
         )
     if strategy != "auto":
         return strategy
+    if isinstance(target, SpikeTrains) and is_plain:
+        return "newton"
     return "nudging" if can and is_plain else "descent"
 
 
-def descent(target: AbstractTarget, steps: int, has_residuals: bool) -> list[Stage]:
-    """Gradient steps, and then Levenberg-Marquardt ones if the loss has residuals."""
-    n_polish = int(_POLISH * steps) if has_residuals else 0
+def descent(target: AbstractTarget, steps: int, share: float) -> list[Stage]:
+    """Gradient steps, and then a share of Levenberg-Marquardt ones."""
+    n_polish = int(share * steps)
     stages = [
         Stage("gradient", target, steps - n_polish, False, False),
         Stage("Levenberg-Marquardt", target, n_polish, True, False),

@@ -21,7 +21,7 @@ from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
-__all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
+__all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace", "check_covered"]
 
 
 class AbstractTarget(eqx.Module):
@@ -43,9 +43,9 @@ class AbstractTarget(eqx.Module):
         """Whether the simulations of a prediction went well."""
         return jnp.all(prediction.result == RESULTS.successful)
 
-    def n_independent(self, shape: tuple[int, ...]) -> int | None:
-        """How many numbers residuals of this shape come from, if they scatter alike; None of a loss without any."""
-        return math.prod(shape) if shape else None
+    def n_independent(self, n_errors: int) -> int | None:
+        """How many data so many residuals come from, if they scatter alike; else None."""
+        return n_errors
 
     def drawn(self, k: float) -> "AbstractTarget":
         """The same target, of a model that is drawn to the data with strength `k` [1/ms]; where it can be."""
@@ -124,7 +124,7 @@ class VoltageTrace(AbstractTrace):
         self.electrode, self.k = electrode, None
         self.mask = None if mask is None else _checked_mask(mask, self.voltage.size)
         self.t0, self.dt = _sampling(ts, self.voltage.size)
-        _check_covered(self.stimulus, self.t0, self.t1)
+        check_covered(self.stimulus, self.t0, self.t1)
 
     @property
     def data(self) -> Float[Array, " n_time"]:
@@ -148,8 +148,8 @@ class VoltageTrace(AbstractTrace):
     def drawn(self, k: float) -> "VoltageTrace":
         return eqx.tree_at(lambda trace: trace.k, self, jnp.asarray(k, self.voltage.dtype), is_leaf=lambda x: x is None)
 
-    def n_independent(self, shape: tuple[int, ...]) -> int | None:
-        return super().n_independent(shape) if self.mask is None or not shape else int(np.sum(self.mask))
+    def n_independent(self, n_errors: int) -> int | None:
+        return n_errors if self.mask is None else int(np.sum(self.mask))
 
     @property
     def membrane(self) -> Float[Array, " n_time"]:
@@ -192,7 +192,7 @@ class ClampCurrent(AbstractTrace):
         self.current = _data("current", current, "pA", least=2)
         self.command = as_stimulus(command)
         self.t0, self.dt = _sampling(ts, self.current.size)
-        _check_covered(self.command, self.t0, self.t1)
+        check_covered(self.command, self.t0, self.t1)
 
     @property
     def data(self) -> Float[Array, " n_time"]:
@@ -299,37 +299,43 @@ class SpikeTimes(AbstractTarget):
     **Arguments:** `times` [ms], sorted, shape (n,); `stimulus`, in the model's input unit; `t1`,
     end of the run [ms].
 
-    The prediction is a `Solution` that keeps the first n + `surplus` spikes.
+    The prediction is a `Solution` that keeps the first `room` spikes, n + 16 if None; targets of equal room are
+    simulated side by side in a `Joint`. The field `times` has as many entries, inf at the end.
 
-    **Raises:** ValueError for NaN, unsorted times, times outside the run or a stimulus shorter than
-    it.
+    **Raises:** ValueError for NaN, no or unsorted times, times outside the run, too little room or a stimulus shorter
+    than the run.
 
     >>> SpikeTimes([12.1, 40.3, 71.9], Step(amplitude=0.3, onset=5.0), t1=100.0)
     """
 
-    times: Float[Array, " n"]
+    times: Float[Array, " room"]
     stimulus: AbstractStimulus
     t1: float = eqx.field(static=True)
-    surplus: int = eqx.field(static=True)
 
-    def __init__(self, times: Any, stimulus: Any = None, *, t1: float, surplus: int = 16):
-        self.times = _data("times", times, "ms", least=1)
+    def __init__(self, times: Any, stimulus: Any = None, *, t1: float, room: int | None = None):
+        times = _data("times", times, "ms", least=1)
         self.stimulus = as_stimulus(stimulus)
         if not is_concrete(t1) or not 0 < t1 < np.inf:
             raise ValueError(f"Argument `t1` must be a positive number [ms], but is t1={t1}; use e.g. 100.")
-        self.t1, self.surplus = float(t1), int(surplus)
-        if np.any(np.diff(self.times) <= 0):
-            k = int(np.argmax(np.diff(self.times) <= 0)) + 1
+        self.t1 = float(t1)
+        if np.any(np.diff(times) <= 0):
+            k = int(np.argmax(np.diff(times) <= 0)) + 1
             raise ValueError(
-                f"Argument `times` must be sorted, but has {float(self.times[k]):g} ms after "
-                f"{float(self.times[k - 1]):g} ms; sort the times and drop repeats."
+                f"Argument `times` must be sorted, but has {float(times[k]):g} ms after "
+                f"{float(times[k - 1]):g} ms; sort the times and drop repeats."
             )
-        if self.times[0] < 0 or self.times[-1] > self.t1:
+        if times[0] < 0 or times[-1] > self.t1:
             raise ValueError(
                 f"Argument `times` must lie between 0 and t1={self.t1:g} ms, but runs from "
-                f"{float(self.times[0]):g} to {float(self.times[-1]):g} ms; cut it or raise t1."
+                f"{float(times[0]):g} to {float(times[-1]):g} ms; cut it or raise t1."
             )
-        _check_covered(self.stimulus, 0.0, self.t1)
+        room = times.size + 16 if room is None else int(room)
+        if room < times.size:
+            raise ValueError(
+                f"Argument `room` must be at least the number of spikes, {times.size}, but is {room}; raise it."
+            )
+        self.times = jnp.pad(times, (0, room - times.size), constant_values=jnp.inf)
+        check_covered(self.stimulus, 0.0, self.t1)
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of sweeps."""
@@ -345,7 +351,7 @@ class SpikeTimes(AbstractTarget):
             self.stimulus,
             t1=self.t1,
             solver=solver,
-            max_spikes=self.times.size + self.surplus,
+            max_spikes=self.times.size,
             throw=False,
         )
 
@@ -416,7 +422,7 @@ def _sampling(ts: Any, n_time: int) -> tuple[float, float]:
     return float(times[0]), float(f"{dt:.9g}")
 
 
-def _check_covered(stimulus: AbstractStimulus, t0: float, t1: float) -> None:
+def check_covered(stimulus: AbstractStimulus, t0: float, t1: float) -> None:
     start, end = stimulus.domain
     slack = 1e-6 * (t1 - t0)
     if is_concrete(start, end) and (np.any(start > t0 + slack) or np.any(end < t1 - slack)):

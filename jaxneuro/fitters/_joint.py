@@ -1,0 +1,157 @@
+"""Several data sets that one model is to meet at once."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxneuro.fitters._losses import AbstractLoss, default_loss
+from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
+from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.models import AbstractModel
+from jaxneuro.numerics import as_floats
+from jaxneuro.solvers import AbstractSolver
+
+__all__ = ["Joint", "JointLoss", "loss_of"]
+
+
+class Joint(AbstractTarget):
+    """Several targets: sweeps of a recording, or a trace, an f-I curve and spike times.
+
+    loss = sum over terms of weight * (loss of the term) / scale^2        [1]
+
+    **Arguments:** `terms`, name -> target; `scales`, name -> the error that counts 1, in the unit of the term's
+    residuals (mV for a trace, Hz for an f-I curve, ms for spike times), 1 for a name that is missing; `weights`,
+    name -> weight [1]; `losses`, name -> another loss with residuals than the term's own.
+
+    Terms of one kind and size are simulated side by side. Their parameters have the term's name before them: the
+    electrode of term "200 pA" is "200 pA.electrode.R_s", and "*.electrode.R_s" is one value for all. The prediction is
+    name -> that of the term.
+
+    **Raises:** ValueError for no terms, or a name that no term has.
+
+    >>> Joint({"step": VoltageTrace(0.05, voltage, Step(0.2)), "rate": FICurve(current, rate, unit="pA")})
+    """
+
+    terms: dict[str, AbstractTarget]
+    scales: dict[str, Float[Array, ""]]
+    weights: dict[str, Float[Array, ""]]
+    losses: dict[str, AbstractLoss]
+
+    def __init__(
+        self,
+        terms: Mapping[str, AbstractTarget],
+        *,
+        scales: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
+        losses: Mapping[str, AbstractLoss] | None = None,
+    ):
+        self.terms = _checked_terms(terms)
+        self.scales = _numbers("scales", scales or {}, self.terms)
+        self.weights = _numbers("weights", weights or {}, self.terms)
+        given = _known("losses", losses or {}, self.terms)
+        self.losses = {name: given.get(name) or loss_of(term) for name, term in self.terms.items()}
+
+    def solver_for(self, model: AbstractModel) -> AbstractSolver:
+        """That of the terms with the shortest step."""
+        solvers = [term.solver_for(model) for term in self.terms.values()]
+        return min(solvers, key=lambda solver: getattr(solver, "dt", float("inf")))
+
+    def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
+        for name, term in self.terms.items():
+            try:
+                term.check(model, solver)
+            except ValueError as error:
+                raise ValueError(f"Term {name!r}: {error}") from None
+
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> dict[str, Any]:
+        found = {}
+        for names in self._alike():
+            if len(names) == 1:
+                found[names[0]] = self.terms[names[0]].predict(model, solver)
+                continue
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(self.terms[name] for name in names))
+            answers = jax.vmap(lambda term: term.predict(model, solver))(stacked)
+            found |= {name: jax.tree.map(lambda leaf, k=k: leaf[k], answers) for k, name in enumerate(names)}
+        return {name: found[name] for name in self.terms}
+
+    def has_worked(self, prediction: dict[str, Any]) -> Bool[Array, ""]:
+        return jnp.all(jnp.stack([term.has_worked(prediction[name]) for name, term in self.terms.items()]))
+
+    def drawn(self, k: float) -> "Joint":
+        drawn = {name: term.drawn(k) for name, term in self.terms.items()}
+        return eqx.tree_at(lambda joint: joint.terms, self, drawn)
+
+    def n_independent(self, n_errors: int) -> int | None:
+        """The residuals' number if all terms are of one kind, size and scale, and so scatter alike; else None."""
+        if len(self._alike()) > 1 or len({float(scale) for scale in self.scales.values()}) > 1:
+            return None
+        sizes = {term.n_independent(n_errors // len(self.terms)) for term in self.terms.values()}
+        return len(self.terms) * sizes.pop() if len(sizes) == 1 else None
+
+    def _alike(self) -> list[list[str]]:
+        """Names of terms in groups of one structure, whose arrays have the same shapes."""
+        groups: dict[Any, list[str]] = {}
+        for name, term in self.terms.items():
+            leaves, structure = jax.tree.flatten(term)
+            groups.setdefault((structure, tuple(jnp.shape(leaf) for leaf in leaves)), []).append(name)
+        return list(groups.values())
+
+
+class JointLoss(AbstractLoss):
+    """The losses of all terms of a `Joint`, each over the square of its scale and times its weight."""
+
+    unit: ClassVar[str] = "1"
+    is_likelihood: ClassVar[bool] = False
+
+    def __call__(self, prediction: dict[str, Any], target: Joint) -> dict[str, Any]:
+        return {name: target.losses[name](prediction[name], term) for name, term in target.terms.items()}
+
+    def value(self, errors: dict[str, Any], target: Joint) -> Float[Array, ""]:
+        values = self.values(errors, target)
+        return sum(target.weights[name] / target.scales[name] ** 2 * value for name, value in values.items())
+
+    def values(self, errors: dict[str, Any], target: Joint) -> dict[str, Float[Array, ""]]:
+        """The loss of each term in its own unit."""
+        return {name: target.losses[name].value(errors[name], term) for name, term in target.terms.items()}
+
+
+def loss_of(target: AbstractTarget) -> AbstractLoss:
+    """The loss of a target, also of several together, if the user names none."""
+    kinds = {Joint: JointLoss, SpikeTrains: SpikeLikelihood}
+    return kinds[type(target)]() if type(target) in kinds else default_loss(target)
+
+
+def _checked_terms(terms: Any) -> dict[str, AbstractTarget]:
+    if not isinstance(terms, Mapping) or not terms or not all(isinstance(t, AbstractTarget) for t in terms.values()):
+        raise ValueError(
+            f"Argument `terms` must map names to targets, but is {terms!r:.100}; write e.g. "
+            '{"step": VoltageTrace(...), "rate": FICurve(...)}.'
+        )
+    for name in terms:
+        if not isinstance(name, str) or "." in name:
+            raise ValueError(
+                f"Argument `terms` must have names without dots, which divide the names of parameters, but has {name!r}; "
+                "write another."
+            )
+    return dict(terms)
+
+
+def _known(argument: str, given: Mapping[str, Any], terms: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in given if name not in terms]
+    if unknown:
+        raise ValueError(
+            f"Argument `{argument}` must name terms, but has {unknown[0]!r}; choose from {', '.join(terms)}."
+        )
+    return dict(given)
+
+
+def _numbers(argument: str, given: Mapping[str, float], terms: Mapping[str, Any]) -> dict[str, Float[Array, ""]]:
+    given = {name: 1.0 for name in terms} | _known(argument, given, terms)
+    for name, value in given.items():
+        if not value > 0:
+            raise ValueError(f"Argument `{argument}` must be positive, but is {value} for {name!r}; use e.g. 1.0.")
+    return {name: as_floats(value)[0] for name, value in given.items()}

@@ -1,0 +1,89 @@
+"""From sweeps of a recording to targets of a fit: the command as a stimulus, the voltage, the spikes."""
+
+import numpy as np
+
+from jaxneuro import circuit
+from jaxneuro.analysis import recordings
+from jaxneuro.fitters._electrode import Electrode
+from jaxneuro.fitters._targets import SpikeTimes, VoltageTrace
+from jaxneuro.recording import Sweep
+from jaxneuro.stimuli import AbstractStimulus, Levels, Sampled
+
+__all__ = ["spikes_of", "stimulus_of", "trace_of"]
+
+_PER_NA = 1e-3  # of pA
+
+
+def stimulus_of(sweep: Sweep, *, t1: float | None = None, area: float | None = None) -> AbstractStimulus:
+    """The current of a sweep as a stimulus of a point neuron [nA], or of a membrane of this area [uA/cm^2].
+
+    `Levels` where the command is made of steps, `Sampled` elsewhere. Time counts from the sweep's first sample.
+
+    **Arguments:** `sweep`, of a `Recording`; `t1`, up to which it is needed [ms]; `area` [um^2].
+
+    >>> simulate(AdEx(), stimulus_of(recording[0]), t1=600.0)
+    """
+    command = recordings.levels_of(sweep)
+    unit = (lambda current: circuit.to_density(current, area, "pA")) if area else (lambda current: _PER_NA * current)
+    if command is None:
+        return Sampled(unit(sweep.current), dt=sweep.dt)
+    levels, starts = command
+    is_needed = starts - sweep.ts[0] < (np.inf if t1 is None else t1)
+    return Levels(unit(levels[is_needed]), starts[is_needed] - sweep.ts[0])
+
+
+def trace_of(
+    sweep: Sweep,
+    *,
+    t1: float | None = None,
+    every: int = 1,
+    area: float | None = None,
+    electrode: Electrode | None = None,
+    without_spikes: tuple[float, float] | None = None,
+    threshold: float = -10.0,
+) -> VoltageTrace:
+    """The voltage of a sweep as a target.
+
+    **Arguments:** `sweep`, of a `Recording`; `t1`, where it ends [ms after its first sample]; `every`, take one sample
+    of so many (see `Sweep.downsampled`, which filters first); `area` [um^2], of a membrane; `electrode`, what the
+    amplifier adds; `without_spikes`, how long before and after each spike data and model are not compared [ms];
+    `threshold`, which a spike crosses [mV].
+
+    >>> trace_of(recording[3], t1=650.0, electrode=Electrode(R_s=15.0), without_spikes=(2.0, 5.0))
+    """
+    ts = sweep.ts - sweep.ts[0]
+    n = ts.size if t1 is None else int(np.searchsorted(ts, t1 + 0.5 * sweep.dt))
+    ts, voltage = ts[:n:every], sweep.voltage[:n:every]
+    mask = None
+    if without_spikes is not None:
+        spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
+        before, after = without_spikes
+        mask = ~np.any((ts[:, None] > spikes - before) & (ts[:, None] < spikes + after), axis=1)
+    return VoltageTrace(ts, voltage, stimulus_of(sweep, t1=t1, area=area), electrode=electrode, mask=mask)
+
+
+def spikes_of(
+    sweep: Sweep,
+    *,
+    t1: float | None = None,
+    area: float | None = None,
+    threshold: float = -10.0,
+    room: int | None = None,
+) -> SpikeTimes:
+    """The spikes of a sweep as a target.
+
+    **Arguments:** as of `trace_of`; `room`, how many spikes a prediction keeps.
+
+    **Raises:** ValueError for a sweep without spikes.
+
+    >>> spikes_of(recording[12], t1=650.0)
+    """
+    t1 = float(sweep.ts[-1] - sweep.ts[0]) if t1 is None else t1
+    spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
+    spikes = spikes[spikes <= t1]
+    if not spikes.size:
+        raise ValueError(
+            f"Argument `sweep` must have spikes, but sweep {sweep.index} has none above threshold={threshold:g} mV up to "
+            f"{t1:g} ms; choose another sweep, lower the threshold, or fit its trace."
+        )
+    return SpikeTimes(spikes, stimulus_of(sweep, t1=t1, area=area), t1=t1, room=room)
