@@ -11,6 +11,7 @@ from jaxneuro.analysis.clamp import (
     leak_subtracted,
     voltage_clamp,
 )
+from jaxneuro.analysis.consensus import consensus
 from jaxneuro.analysis.excitability import (
     AllOrNone,
     StrengthDuration,
@@ -86,6 +87,7 @@ __all__ = [
     "accommodation",
     "all_or_none",
     "coincidence_factor",
+    "consensus",
     "fano_factor",
     "fi_hysteresis",
     "fi_table",

@@ -10,6 +10,8 @@ from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
 from jaxneuro.fitters._nudging import Guide as Guide
 from jaxneuro.fitters._nudging import Nudged as Nudged
+from jaxneuro.fitters._priors import LogNormal as LogNormal
+from jaxneuro.fitters._priors import Normal as Normal
 from jaxneuro.fitters._profile import Profile as Profile
 from jaxneuro.fitters._profile import profile as profile
 from jaxneuro.fitters._recording import fi_problem as fi_problem
@@ -24,6 +26,8 @@ from jaxneuro.fitters._sensitivity import Sensitivity as Sensitivity
 from jaxneuro.fitters._spike_trains import SpikeLikelihood as SpikeLikelihood
 from jaxneuro.fitters._spike_trains import SpikeTrains as SpikeTrains
 from jaxneuro.fitters._stages import StageReport as StageReport
+from jaxneuro.fitters._step_response import FeatureLoss as FeatureLoss
+from jaxneuro.fitters._step_response import StepResponse as StepResponse
 from jaxneuro.fitters._sweeps import spikes_of as spikes_of
 from jaxneuro.fitters._sweeps import stimulus_of as stimulus_of
 from jaxneuro.fitters._sweeps import trace_of as trace_of
@@ -39,6 +43,10 @@ __all__ = [
     "CurrentLoss",
     "Electrode",
     "FICurve",
+    "FeatureLoss",
+    "LogNormal",
+    "Normal",
+    "StepResponse",
     "FILoss",
     "FitRecord",
     "FitResult",

@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro import params
 from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals
+from jaxneuro.fitters._priors import AbstractPrior
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
@@ -47,6 +48,9 @@ class Problem(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     paths: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     loss: Callable[[Any, Any], Array]
+    priors: dict[str, AbstractPrior] = eqx.field(default_factory=dict)
+    n_data: int = eqx.field(static=True, default=1)
+    """Over how many data the loss is a mean."""
 
     @property
     def model(self) -> AbstractModel:
@@ -75,13 +79,27 @@ class Problem(eqx.Module):
     def errors(self, u: Float[Array, " p"]) -> Any:
         """Residuals, or the loss itself as a single number; NaN where the simulation fails."""
         errors, has_worked = self.outcome(u)
-        return jax.tree.map(lambda leaf: jnp.where(has_worked, leaf, jnp.nan), errors)
+        values = self.values(u)
+        deviations = {name: prior.deviation(values[name]) for name, prior in self.priors.items()}
+        return jax.tree.map(lambda leaf: jnp.where(has_worked, leaf, jnp.nan), (errors, deviations))
 
     def value(self, errors: Any) -> Float[Array, ""]:
-        """The loss that residuals make; a number is one already."""
+        """The loss that residuals make, a number being one already, and what the priors add to it."""
+        of_data, deviations = errors
         if isinstance(self.loss, AbstractLoss):
-            return self.loss.value(errors, self.target)
-        return jnp.mean(errors**2) if errors.ndim else errors
+            loss = self.loss.value(of_data, self.target)
+        else:
+            loss = jnp.mean(of_data**2) if of_data.ndim else of_data
+        return loss + self.prior_weight * sum(deviation**2 for deviation in deviations.values())
+
+    @property
+    def prior_weight(self) -> float:
+        """What one standard deviation of a prior adds: as much as one datum that is one unit of its scale off."""
+        if isinstance(self.loss, AbstractLoss) and self.loss.is_likelihood:
+            return 0.5 / self.n_data
+        if isinstance(self.loss, AbstractResiduals) or not isinstance(self.loss, AbstractLoss):
+            return 1 / self.n_data
+        return 1.0
 
 
 class Evaluation(NamedTuple):

@@ -17,6 +17,7 @@ __all__ = ["Bounds", "Experiment", "FreeParam", "checked_free", "limits"]
 
 Bounds = tuple[float | None, float | None]
 
+_TIED = "="  # between the names of parameters that have one value
 _ALL = "*."  # begins a name that stands for all parameters that end with the rest of it
 
 
@@ -75,9 +76,12 @@ def checked_free(experiment: Experiment, free: Any) -> dict[str, FreeParam]:
 
 
 def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
-    """Full paths of what `name` stands for: one parameter, the model's before others, or all that end with it."""
+    """Full paths of what `name` stands for: one parameter, the model's before others, all that end with it after "*.",
+    or several with "=" between them."""
     if not isinstance(name, str):
         raise TypeError(f'Argument `free` must have names as keys, but has {name!r}; write e.g. "leak.g_max".')
+    if _TIED in name:
+        return tuple(path for part in name.split(_TIED) for path in _paths(experiment, part.strip()))
     if name.startswith(_ALL):
         paths = tuple(path for path in params.params(experiment) if path.endswith(name[1:]))
         if paths:

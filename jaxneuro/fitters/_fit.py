@@ -1,5 +1,6 @@
 """`fit`: from a model, data and bounds to fitted parameters."""
 
+import dataclasses
 import functools
 import os
 import time
@@ -17,6 +18,8 @@ from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._joint import loss_of
 from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._population import evolved
+from jaxneuro.fitters._priors import AbstractPrior, checked_priors
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
@@ -35,6 +38,7 @@ __all__ = ["fit"]
 
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
 
+_GENERATIONS = 25  # of a population, after which Newton's steps gain more
 _NEAR = 1e-3  # share of an interval within which a value is on its bound
 
 
@@ -43,6 +47,7 @@ def fit(
     target: AbstractTarget,
     *,
     free: Mapping[str, Bounds],
+    priors: Mapping[str, AbstractPrior] | None = None,
     loss: Callable[[Any, Any], Any] | None = None,
     n_starts: int = 8,
     steps: int = 100,
@@ -64,7 +69,10 @@ def fit(
 
     - `model`: holds the values of all parameters that are not free.
     - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes` or `ClampCurrent`, or a `Joint` of several.
-    - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale.
+    - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale. Also
+      parameters of the target, such as "electrode.R_s"; "*.R_s" is one value for all that end with it, and
+      "k.E_rev = m.E_rev" one for both.
+    - `priors`: name -> `Normal` or `LogNormal`. One standard deviation off adds as much to the loss as one residual of 1.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
     - `n_starts`: how many starts run side by side; the best one counts.
     - `steps`: steps in all.
@@ -73,7 +81,8 @@ def fit(
     - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
       Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
       optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, where starts are near or the loss is
-      nearly convex, like a likelihood of spike trains; "auto" for what suits the target.
+      nearly convex, like a likelihood of spike trains; "population" for a search by 25 generations of 48 around each
+      start (CMA-ES) before these, where a model may fall silent; "auto" for what suits the target.
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one at the
       model's own values; a dict name -> value puts the first one there, or, if the values are arrays of shape
       (n_starts,), all of them. Parameters missing in it are random.
@@ -114,17 +123,19 @@ def fit(
     paths = tuple(one.paths for one in chosen.values())
     problem = Problem(Experiment(model, target), tuple(transforms.values()), solver, tuple(transforms), paths, loss)
     n_errors = n_residuals(problem, u0[0])
+    n_data = None if n_errors is None else target.n_independent(n_errors)
+    problem = dataclasses.replace(problem, priors=checked_priors(priors, chosen), n_data=n_data or 1)
     is_nudged = strategy == "nudging"
     u0, reports = _screened(problem, u0, n_starts)
     u, convex = _convex(model, target, chosen, transforms, u0) if is_nudged else (u0, [])
-    reports = [*reports, *convex]
-    share = 0.0 if n_errors is None or not polish else 1.0 if strategy == "newton" else POLISH
+    u, evolution = _evolved(problem, u, seed) if strategy == "population" else (u, [])
+    reports = [*reports, *convex, *evolution]
+    share = 0.0 if n_errors is None or not polish else 1.0 if strategy in ("newton", "population") else POLISH
     stages = nudging(target, steps) if is_nudged else descent(target, steps, share)
     optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
     if checkpoint is not None:
         checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
     run = run_stages(problem, optimizer, u, stages, progress, checkpoint)
-    n_data = None if n_errors is None else target.n_independent(n_errors)
     return _result(problem, chosen, u0, run, reports, n_data, time.perf_counter() - began)
 
 
@@ -191,6 +202,12 @@ def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[
     n_runs = -(-len(u) // n_starts)
     report = StageReport("screening", 0, n_runs, time.perf_counter() - began, float(losses[order[0]]))
     return u[jnp.asarray(order)], [report]
+
+
+def _evolved(problem: Problem, u: Float[Array, "s p"], seed: int) -> tuple[Float[Array, "s p"], list[StageReport]]:
+    began = time.perf_counter()
+    u, losses, n_runs = evolved(problem, u, _GENERATIONS, seed)
+    return u, [StageReport("population", 0, n_runs, time.perf_counter() - began, float(np.min(losses)))]
 
 
 def _convex(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.fitters._losses import AbstractLoss, default_loss
 from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
+from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
@@ -121,7 +122,7 @@ class JointLoss(AbstractLoss):
 
 def loss_of(target: AbstractTarget) -> AbstractLoss:
     """The loss of a target, also of several together, if the user names none."""
-    kinds = {Joint: JointLoss, SpikeTrains: SpikeLikelihood}
+    kinds = {Joint: JointLoss, SpikeTrains: SpikeLikelihood, StepResponse: FeatureLoss}
     return kinds[type(target)]() if type(target) in kinds else default_loss(target)
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from jaxneuro import params
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment
+from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._result import FitResult
 from jaxneuro.fitters._stages import Stage, run_stages
 
@@ -61,10 +62,18 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
     sides = [_walk(result, name, points, steps) for points in (below, above)]
     values = np.concatenate([below[::-1], [best.value], above])
     losses = np.concatenate([sides[0][::-1], [result.loss], sides[1]])
-    deviance = result.n_errors * np.log(losses / min(np.nanmin(losses), result.loss))
+    deviance = _deviance(result, losses, min(np.nanmin(losses), result.loss))
     middle = len(below)
     ends = (_crossing(values[middle::-1], deviance[middle::-1]), _crossing(values[middle:], deviance[middle:]))
     return Profile(name, best.unit, values, deviance, ends)
+
+
+def _deviance(result: FitResult, losses: np.ndarray, lowest: float) -> np.ndarray:
+    """Twice the difference of the logarithms of the likelihoods; of squares at their own variance."""
+    loss = result.problem.loss
+    if isinstance(loss, AbstractLoss) and loss.is_likelihood:
+        return 2 * result.n_errors * (losses - lowest)
+    return result.n_errors * np.log(losses / lowest)
 
 
 def _points(
@@ -91,8 +100,7 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
     for point in points:
         held = _without(problem, others, problem.holding({name: point}))
         if not others:
-            errors = np.asarray(held.errors(u[0]))
-            losses.append(float(np.mean(errors**2)))
+            losses.append(float(held.value(held.errors(u[0]))))
             continue
         run = run_stages(held, idle, u, [Stage("profile", problem.target, steps, True, False)], progress=False)
         losses.append(float(run.state.best.loss[0]))
@@ -104,7 +112,8 @@ def _without(problem: Problem, others: list[int], experiment: Experiment) -> Pro
     names, paths, transforms = (
         tuple(of[k] for k in others) for of in (problem.names, problem.paths, problem.transforms)
     )
-    return Problem(experiment, transforms, problem.solver, names, paths, problem.loss)
+    priors = {name: prior for name, prior in problem.priors.items() if name in names}
+    return Problem(experiment, transforms, problem.solver, names, paths, problem.loss, priors, problem.n_data)
 
 
 def _crossing(values: Float[Array, " n"], deviance: Float[Array, " n"]) -> float | None:

@@ -19,7 +19,7 @@ from jaxneuro.sweeps import sobol
 
 __all__ = ["POLISH", "STRATEGIES", "chosen_strategy", "descent", "nudging", "started_weakly"]
 
-STRATEGIES = ("auto", "nudging", "descent", "newton")
+STRATEGIES = ("auto", "nudging", "descent", "newton", "population")
 
 # Share of Levenberg-Marquardt steps: the gradient steps find the valley, and do not follow it to its end.
 POLISH = 0.6

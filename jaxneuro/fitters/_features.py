@@ -1,0 +1,77 @@
+"""Features of action potentials in a sampled voltage, differentiable in it and of a fixed size."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+__all__ = ["LAGS", "SpikeFeatures", "interpolated", "spike_features"]
+
+# Where a spike's waveform is compared, from its upward crossing on [ms]: dense where it moves fast.
+LAGS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
+
+
+class SpikeFeatures(NamedTuple):
+    """Of the first `room` spikes of a trace, arrays (room,), padded.
+
+    `has_spike`; `time` at which the voltage crosses the threshold upwards [ms], `end`, at which it does so downwards;
+    `peak` in between and `trough`, the lowest voltage from there to the next spike or the end of the trace [mV]; `width`
+    at the threshold [ms]; `waveform` at LAGS after `time` [mV], shape (room, n_lag), and `is_own` [same shape], whether
+    that is a sample of this spike and of no other.
+    """
+
+    has_spike: Bool[Array, " room"]
+    time: Float[Array, " room"]
+    end: Float[Array, " room"]
+    peak: Float[Array, " room"]
+    trough: Float[Array, " room"]
+    waveform: Float[Array, "room n_lag"]
+    is_own: Bool[Array, "room n_lag"]
+
+    @property
+    def width(self) -> Float[Array, " room"]:
+        return self.end - self.time
+
+
+def interpolated(voltage: Float[Array, " n_time"], t: Float[Array, "*k"], t0: float, dt: float) -> Float[Array, "*k"]:
+    """The voltage at times t [ms], linear between samples, differentiable in both; constant beyond the ends."""
+    place = jnp.clip((t - t0) / dt, 0.0, voltage.size - 1.0)
+    k = jnp.clip(jax.lax.stop_gradient(place).astype(int), 0, voltage.size - 2)
+    share = place - k
+    return (1 - share) * voltage[k] + share * voltage[k + 1]
+
+
+def spike_features(
+    voltage: Float[Array, " n_time"], t0: float, dt: float, threshold: float, room: int, stop: float
+) -> SpikeFeatures:
+    """Features of a voltage [mV] sampled every `dt` from `t0` on [ms]; troughs are sought up to `stop` [ms]."""
+    n = voltage.size
+    above = voltage >= threshold
+    up, down = above[1:] & ~above[:-1], ~above[1:] & above[:-1]
+    (rising,) = jnp.nonzero(up, size=room, fill_value=n - 2)
+    has_spike = jnp.arange(room) < jnp.sum(up)
+    # the first fall after each rise; a trace that begins above the threshold has one fall too many
+    falls = jnp.nonzero(down, size=room + 1, fill_value=n - 2)[0]
+    falling = falls[jnp.clip(jnp.searchsorted(falls, rising), 0, room)]
+    times = t0 + dt * jnp.arange(n)
+
+    def crossing(k: Array) -> Array:
+        rise = jnp.where(has_spike, voltage[k + 1] - voltage[k], 1.0)
+        share = jnp.where(has_spike, (threshold - voltage[k]) / jnp.where(rise == 0, 1.0, rise), 0.0)
+        return times[k] + dt * share
+
+    # every sample belongs to the last spike that began before it
+    owner = jnp.append(0, jnp.cumsum(up)) - 1
+    number = jnp.where((owner >= 0) & (owner < room), owner, room)
+    peak = jax.ops.segment_max(voltage, number, num_segments=room + 1)[:room]
+    is_after = ~above & (jnp.arange(n) > falling[jnp.clip(owner, 0, room - 1)]) & (times <= stop)
+    trough = jax.ops.segment_min(jnp.where(is_after, voltage, jnp.inf), number, num_segments=room + 1)[:room]
+    trough = jnp.where(jnp.isfinite(trough), trough, threshold)
+    time, end = crossing(rising), crossing(falling)
+    before = jnp.append(t0, end[:-1]) + 3.0  # ms after the spike before, when that is over
+    after = jnp.where(jnp.append(has_spike[1:], False), jnp.append(time[1:], stop), stop) - 1.5
+    at = time[:, None] + jnp.array(LAGS)
+    is_own = has_spike[:, None] & (at > before[:, None]) & (at < after[:, None])
+    waveform = interpolated(voltage, at, t0, dt)
+    return SpikeFeatures(has_spike, time, end, jnp.where(has_spike, peak, threshold), trough, waveform, is_own)

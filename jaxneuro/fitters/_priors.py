@@ -1,0 +1,84 @@
+"""What is known of a parameter before the data: a normal distribution of it, or of its logarithm."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxneuro.numerics import as_floats
+from jaxneuro.params import is_concrete
+
+__all__ = ["AbstractPrior", "LogNormal", "Normal", "checked_priors"]
+
+
+class AbstractPrior(eqx.Module):
+    """A distribution whose negative logarithm is half the square of `deviation`, up to a constant."""
+
+    @abc.abstractmethod
+    def deviation(self, value: Float[Array, ""]) -> Float[Array, ""]:
+        """How many standard deviations a value is from the middle [1]."""
+
+
+class Normal(AbstractPrior):
+    """A parameter that is `mean` give or take `std` [both its unit].
+
+    >>> fit(model, target, free={"leak.E_rev": (-90.0, -50.0)}, priors={"leak.E_rev": Normal(-74.0, 3.0)})
+    """
+
+    mean: Float[Array, ""]
+    std: Float[Array, ""]
+
+    def __init__(self, mean: float, std: float):
+        _check_positive("std", std)
+        self.mean, self.std = as_floats(mean, std)
+
+    def deviation(self, value: Float[Array, ""]) -> Float[Array, ""]:
+        return (value - self.mean) / self.std
+
+
+class LogNormal(AbstractPrior):
+    """A positive parameter that is `median` [its unit], give or take a factor of e^sigma.
+
+    >>> LogNormal(15.0, 0.6)
+    """
+
+    median: Float[Array, ""]
+    sigma: Float[Array, ""]
+
+    def __init__(self, median: float, sigma: float):
+        _check_positive("median", median)
+        _check_positive("sigma", sigma)
+        self.median, self.sigma = as_floats(median, sigma)
+
+    def deviation(self, value: Float[Array, ""]) -> Float[Array, ""]:
+        return jnp.log(value / self.median) / self.sigma
+
+
+def checked_priors(priors: Any, free: Mapping[str, Any]) -> dict[str, AbstractPrior]:
+    """Priors by name of a free parameter; a sentence for another name or anything but a prior."""
+    given = {} if priors is None else dict(priors)
+    for name, prior in given.items():
+        if name not in free:
+            raise ValueError(
+                f"Argument `priors` must name free parameters, but has {name!r}; choose from {', '.join(free)}."
+            )
+        if not isinstance(prior, AbstractPrior):
+            raise TypeError(
+                f"Argument `priors` must hold Normal or LogNormal, but is {prior!r} for {name!r}; write e.g. "
+                "Normal(-70.0, 3.0)."
+            )
+        low = free[name].bounds[0]
+        if isinstance(prior, LogNormal) and (low is None or low < 0):
+            raise ValueError(
+                f"Argument `priors` must be Normal where a parameter may be negative, but is LogNormal for {name!r}; "
+                "raise its lower bound to 0 or more."
+            )
+    return given
+
+
+def _check_positive(name: str, value: float) -> None:
+    if is_concrete(value) and not value > 0:
+        raise ValueError(f"Argument `{name}` must be positive, but is {value}; use e.g. 0.5.")
