@@ -18,13 +18,12 @@ from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._joint import loss_of
 from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._population import evolved
 from jaxneuro.fitters._priors import AbstractPrior, checked_priors
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._sensitivity import Sensitivity
-from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
+from jaxneuro.fitters._stages import Run, Stage, StageReport, n_gradient_steps, run_stages
 from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._strategy import POLISH, chosen_strategy, descent, nudging, started_weakly
+from jaxneuro.fitters._strategy import POLISH, chosen_strategy, descent, nudging, population, started_weakly
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.fitters._weak_form import conductances
@@ -38,7 +37,6 @@ __all__ = ["fit"]
 
 _LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
 
-_GENERATIONS = 25  # of a population, after which Newton's steps gain more
 _NEAR = 1e-3  # share of an interval within which a value is on its bound
 
 
@@ -81,7 +79,7 @@ def fit(
     - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
       Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
       optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, where starts are near or the loss is
-      nearly convex, like a likelihood of spike trains; "population" for a search by 25 generations of 48 around each
+      nearly convex, like a likelihood of spike trains; "population" for two searches by 25 and 15 generations of 48 around each
       start (CMA-ES) before these, where a model may fall silent; "auto" for what suits the target.
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one at the
       model's own values; a dict name -> value puts the first one there, or, if the values are arrays of shape
@@ -128,10 +126,8 @@ def fit(
     is_nudged = strategy == "nudging"
     u0, reports = _screened(problem, u0, n_starts)
     u, convex = _convex(model, target, chosen, transforms, u0) if is_nudged else (u0, [])
-    u, evolution = _evolved(problem, u, seed) if strategy == "population" else (u, [])
-    reports = [*reports, *convex, *evolution]
-    share = 0.0 if n_errors is None or not polish else 1.0 if strategy in ("newton", "population") else POLISH
-    stages = nudging(target, steps) if is_nudged else descent(target, steps, share)
+    reports = [*reports, *convex]
+    stages = _stages(strategy, target, steps, seed, polish and n_errors is not None)
     optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
     if checkpoint is not None:
         checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
@@ -204,10 +200,13 @@ def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[
     return u[jnp.asarray(order)], [report]
 
 
-def _evolved(problem: Problem, u: Float[Array, "s p"], seed: int) -> tuple[Float[Array, "s p"], list[StageReport]]:
-    began = time.perf_counter()
-    u, losses, n_runs = evolved(problem, u, _GENERATIONS, seed)
-    return u, [StageReport("population", 0, n_runs, time.perf_counter() - began, float(np.min(losses)))]
+def _stages(strategy: str, target: AbstractTarget, steps: int, seed: int, has_newton: bool) -> list[Stage]:
+    if strategy == "nudging":
+        return nudging(target, steps)
+    if strategy == "population":
+        return population(target, steps, seed)
+    share = 0.0 if not has_newton else 1.0 if strategy == "newton" else POLISH
+    return descent(target, steps, share)
 
 
 def _convex(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._checkpoint import Checkpoint
 from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, restarted
+from jaxneuro.fitters._population import Population, evolved
 from jaxneuro.fitters._targets import AbstractTarget
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Stage(NamedTuple):
     """Whether they are Levenberg-Marquardt steps."""
     is_new: bool
     """Whether its loss is another one than that of the stage before."""
+    population: Population | None = None
+    """The search that takes the place of steps."""
 
 
 def n_gradient_steps(stages: list[Stage]) -> int:
@@ -110,6 +113,11 @@ def _advanced(problem: Problem, optimizer: "optax.GradientTransformation", reach
     """A chunk of a stage further; the stage is over after its last step, and when nothing is gained any more."""
     began = time.perf_counter()
     problem = eqx.tree_at(lambda p: p.experiment.target, problem, stage.target)
+    if stage.population is not None:
+        u, losses, n_runs = evolved(problem, reached.state.best_u, stage.population)
+        report = StageReport(stage.name, 0, n_runs, time.perf_counter() - began, float(np.min(losses)))
+        state = restarted(reached.state._replace(best_u=u))
+        return Reached(state, reached.history, (*reached.reports, report), 0, 0.0)
     state = restarted(reached.state) if stage.is_new and not reached.n_steps else reached.state
     n_steps = min(_FEW if stage.is_new else CHUNK, stage.n_steps - reached.n_steps)
     before = np.asarray(state.best.loss)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._losses import TraceLoss
 from jaxneuro.fitters._nudging import can_be_nudged
+from jaxneuro.fitters._population import Population
 from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._stages import Stage
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
@@ -17,7 +18,7 @@ from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import AbstractModel
 from jaxneuro.sweeps import sobol
 
-__all__ = ["POLISH", "STRATEGIES", "chosen_strategy", "descent", "nudging", "started_weakly"]
+__all__ = ["POLISH", "STRATEGIES", "chosen_strategy", "descent", "nudging", "population", "started_weakly"]
 
 STRATEGIES = ("auto", "nudging", "descent", "newton", "population")
 
@@ -26,6 +27,7 @@ POLISH = 0.6
 # Strengths of the nudging [1/ms]: at 2 the voltage cannot leave the data, at 0.02 spikes find their own times.
 _STRENGTHS = (2.0, 0.5, 0.1, 0.02)
 _STEPS_NUDGED = 5  # of each strength, after which little is gained
+_WIDE, _NARROW = (0.7, 25), (0.15, 15)  # widths in u and generations, after which Newton's steps gain more
 _APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
 _INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
 
@@ -65,6 +67,19 @@ def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
     drawn = [Stage(f"nudged {k:g} /ms", target.drawn(k), each, True, True) for k in _STRENGTHS]
     rest = max(steps - each * len(drawn), 1)
     return [*drawn, Stage("free run", target.drawn(0.0), rest, True, True)]
+
+
+def population(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:
+    """A wide search and a narrow one, Levenberg-Marquardt steps after each."""
+
+    def search(width: float, generations: int) -> Stage:
+        return Stage("population", target, 0, False, True, Population(width, generations, seed))
+
+    def newton(n_steps: int) -> Stage:
+        return Stage("Levenberg-Marquardt", target, n_steps, True, True)
+
+    first = max(steps // 2, 1)
+    return [search(*_WIDE), newton(first), search(*_NARROW), newton(max(steps - first, 1))]
 
 
 def started_weakly(
