@@ -1,4 +1,4 @@
-"""Spike trains of many trials: runs along given spikes, their likelihood and its fits, and what trials agree on."""
+"""Fits to several data at once: spike trains by their likelihood, joint targets, masks; and what trials agree on."""
 
 import itertools
 
@@ -6,12 +6,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_derivatives_agree, quick_jit
+from helpers import assert_derivatives_agree
 from refusals import refused
 
 from jaxneuro import GLIF, LIF, EscapeRate, ExactSpikes, Levels, Sampled, Step, params, simulate
 from jaxneuro.analysis import consensus
-from jaxneuro.fitters import SpikeLikelihood, SpikeTrains, fit
+from jaxneuro.fitters import (
+    Electrode,
+    FICurve,
+    FILoss,
+    Joint,
+    JointLoss,
+    SpikeLikelihood,
+    SpikeTimeLoss,
+    SpikeTimes,
+    SpikeTrains,
+    TraceLoss,
+    VoltageTrace,
+    fit,
+)
 from jaxneuro.fitters._forced import run_along
 from jaxneuro.models import SpikeCurrent, SpikeThreshold
 
@@ -41,14 +54,16 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("stimulus", [0.7, LEVELS], ids=["constant", "levels"])
+along = jax.jit(run_along, static_argnames="n_step")
+
+
+@pytest.mark.parametrize("name, stimulus", [("LIF", 0.7), *((name, LEVELS) for name in CELLS)])
 def test_run_along_its_own_spikes_is_the_free_run(name, stimulus):
     """At all times of the grid; the spikes and the ends of t_ref lie within steps."""
     model, t1 = CELLS[name], 120.0
     free = simulate(model, stimulus, t1=t1, dt_save=DT, solver=ExactSpikes(DT), max_spikes=64)
     assert free.spikes.size > 2
-    forced = run_along(model, free.stimulus, free.spike_times, 0.0, round(t1 / DT), DT)
+    forced = along(model, free.stimulus, free.spike_times, 0.0, n_step=round(t1 / DT), dt=DT)
     np.testing.assert_allclose(forced.voltage, free.voltage, rtol=0, atol=1e-9)
     since = np.asarray(free.ts)[:, None] - free.spikes[None, :]
     t_ref = float(model.t_ref)
@@ -58,7 +73,7 @@ def test_run_along_its_own_spikes_is_the_free_run(name, stimulus):
 
 
 def test_run_along_no_spikes_never_resets():
-    low = run_along(CELLS["LIF"], LEVELS, jnp.full(4, jnp.inf), 0.0, 600, DT)
+    low = along(CELLS["LIF"], LEVELS, jnp.full(64, jnp.inf), 0.0, n_step=600, dt=DT)
     never = params.replace(CELLS["LIF"], {"V_th": 1e3})
     free = simulate(never, LEVELS, t1=120.0, dt_save=DT, solver=ExactSpikes(DT))
     np.testing.assert_allclose(low.voltage, free.voltage, rtol=0, atol=1e-9)
@@ -69,7 +84,7 @@ TRIALS = [[5.03, 21.17, 60.41], [33.33], []]
 SIMPLE = EscapeRate(GLIF(tau_m=9.0, R_m=30.0, E_L=-60.0, t_ref=2.05, reset_drop=2.0, thresholds=THRESHOLD))
 
 
-@quick_jit
+@jax.jit
 def loss_at(model, target):
     loss = SpikeLikelihood()
     return loss.value(loss(target.predict(model, target.solver_for(model)), target), target)
@@ -106,7 +121,7 @@ def test_run_of_each_trial_takes_its_own_stimulus_and_spikes():
     target = SpikeTrains(TRIALS, stimuli, t1=80.0, dt=DT)
     together = target.predict(SIMPLE, target.solver_for(SIMPLE))
     for k, stimulus in enumerate(stimuli):
-        alone = run_along(SIMPLE, stimulus, target.times[k], 0.0, target.n_step, DT)
+        alone = along(SIMPLE, stimulus, target.times[k], 0.0, n_step=target.n_step, dt=DT)
         np.testing.assert_allclose(together.log_rate[k], alone.log_rate, rtol=1e-13)
         np.testing.assert_allclose(together.at_spikes[k], alone.at_spikes, rtol=1e-13)
 
@@ -127,7 +142,7 @@ def test_likelihood_derivatives_are_those_of_differences():
     names = ["V_th", "R_m", "tau_m", "reset_drop", "a_V", "b_V", "slow.jump", "slow.tau", "fast.jump", "fast.tau"]
     names += ["E_L", "rate_0", "Delta_u"]
     x = {name: params.get(NOISY, name) for name in names}
-    assert_derivatives_agree(lambda x: loss_at(params.replace(NOISY, x), target), x, rtol=1e-5)
+    assert_derivatives_agree(lambda x: loss_at(params.replace(NOISY, x), target), x, rtol=1e-5, modes=("forward",))
 
 
 @pytest.mark.slow
@@ -182,6 +197,123 @@ def test_spike_trains_wrong_use_is_one_sentence():
             SpikeTrains(**{"stimulus": Step(1.0), "t1": 50.0} | wrong)
     with refused("model.*escape noise.*GLIF.*EscapeRate"):
         fit(GIF, SpikeTrains([[12.0]], Step(1.0), t1=50.0), free={"V_th": (-60.0, -40.0)})
+
+
+PASSIVE = LIF(E_L=-70.0, R_m=120.0, tau_m=15.0, V_th=1e3)
+MEMBRANE = {"R_m": (40.0, 400.0), "tau_m": (3.0, 60.0)}
+
+
+def sweep(amplitude, *, offset=0.0, mask=None):
+    """100 ms of a passive cell [mV] behind an electrode of 12 MOhm, and the guess that it is none."""
+    stimulus, dt = Step(amplitude, onset=10.0, duration=60.0), 0.5
+    V = simulate(PASSIVE, stimulus, t1=100.0, dt_save=dt).voltage
+    added = Electrode(R_s=12.0, offset=offset).added(stimulus(dt * jnp.arange(V.size)))
+    return VoltageTrace(dt, np.asarray(V + added), stimulus, electrode=Electrode(), mask=mask)
+
+
+def value_of(target, model, solver, loss):
+    """The loss of a model by one target."""
+    return float(loss.value(loss(target.predict(model, solver), target), target))
+
+
+def test_joint_loss_is_the_weighted_sum_of_its_terms():
+    run = simulate(LIF(), Step(0.35), t1=100.0, dt_save=0.5)
+    terms = {
+        "trace": VoltageTrace(0.5, run.voltage, Step(0.25)),
+        "rate": FICurve([0.2, 0.3, 0.4], [0.0, 20.0, 40.0], duration=100.0),
+        "times": SpikeTimes(run.spikes[:3] + 2.0, Step(0.35), t1=80.0),
+    }
+    scales, weights = {"trace": 2.0, "times": 5.0}, {"rate": 0.1, "times": 3.0}
+    losses = {"trace": TraceLoss(huber=3.0), "rate": FILoss(), "times": SpikeTimeLoss()}
+    joint = Joint(terms, scales=scales, weights=weights, losses={"trace": losses["trace"]})
+    model, solver = LIF(R_m=110.0), joint.solver_for(LIF())
+    alone = {name: value_of(term, model, solver, losses[name]) for name, term in terms.items()}
+    assert min(alone.values()) > 0.1
+    expected = alone["trace"] / 4 + 0.1 * alone["rate"] + 3 * alone["times"] / 25
+    np.testing.assert_allclose(value_of(joint, model, solver, JointLoss()), expected, rtol=1e-12)
+
+
+def test_joint_terms_side_by_side_answer_as_one_by_one():
+    """Three sweeps of one length and one of another."""
+    terms = {f"{amplitude} pA": sweep(1e-3 * amplitude) for amplitude in (-100, 50, 200)}
+    short = VoltageTrace(0.5, terms["200 pA"].voltage[:101], Step(0.1), electrode=Electrode())
+    joint = Joint({"short": short} | terms)
+    solver = joint.solver_for(PASSIVE)
+    together = joint.predict(PASSIVE, solver)
+    assert list(together) == list(joint.terms) == ["short", *terms]
+    for name, term in joint.terms.items():
+        np.testing.assert_allclose(together[name].voltage, term.predict(PASSIVE, solver).voltage, rtol=1e-13)
+
+
+def test_joint_of_two_equal_terms_fits_as_one():
+    """To the same values, of which twice the data are surer."""
+    options = {"free": MEMBRANE, "n_starts": 1, "start": "model", "steps": 12, "strategy": "newton", "progress": False}
+    single = fit(PASSIVE, sweep(0.1), **options)
+    both = fit(PASSIVE, Joint({"a": sweep(0.1), "b": sweep(0.1)}), **options)
+    np.testing.assert_allclose(both.loss, 2 * single.loss, rtol=1e-9)
+    freedom = (201 - len(MEMBRANE)) / (2 * 201 - len(MEMBRANE))
+    for name, p in single.params.items():
+        assert both.values[name] == pytest.approx(p.value, rel=1e-6)
+        assert both.params[name].std == pytest.approx(p.std * np.sqrt(freedom), rel=1e-6)
+
+
+def test_joint_fit_shares_what_begins_with_a_star():
+    """One series resistance of all sweeps, an offset of each, and the membrane, to rounding."""
+    offsets = {"low": -2.0, "middle": 1.5, "high": 0.5}
+    terms = {name: sweep(i, offset=offsets[name]) for name, i in zip(offsets, (-0.2, 0.05, 0.3), strict=True)}
+    own = {f"{name}.electrode.offset": (-10.0, 10.0) for name in terms}
+    free = MEMBRANE | {"*.electrode.R_s": (0.1, 100.0)} | own
+    start = {"R_m": 60.0, "tau_m": 30.0, "*.electrode.R_s": 40.0} | dict.fromkeys(own, 0.0)
+    options = {"n_starts": 1, "steps": 30, "strategy": "newton", "progress": False}
+    result = fit(PASSIVE, Joint(terms), free=free, start=start, **options)
+    truth = {"R_m": 120.0, "tau_m": 15.0, "*.electrode.R_s": 12.0}
+    truth |= {f"{name}.electrode.offset": offset for name, offset in offsets.items()}
+    assert result.values == pytest.approx(truth, rel=1e-6)
+    fitted = result.target.terms
+    assert [float(fitted[name].electrode.R_s) for name in terms] == [result.values["*.electrode.R_s"]] * 3
+    assert [float(fitted[name].electrode.offset) for name in terms] == [result.values[name] for name in own]
+
+
+def test_joint_wrong_use_is_one_sentence():
+    a, b = sweep(0.1), sweep(0.2)
+    cases = {
+        "terms.*map names to targets": ({}, {}),
+        "terms.*map names.*1.5": ({"a": 1.5}, {}),
+        "names without dots.*'a.b'": ({"a.b": a}, {}),
+        "names without dots.*1": ({1: a}, {}),
+        "scales.*must name terms.*'c'.*choose from a, b": ({"a": a, "b": b}, {"scales": {"c": 1.0}}),
+        "weights.*must name terms.*'c'": ({"a": a}, {"weights": {"c": 1.0}}),
+        "losses.*must name terms.*'c'": ({"a": a}, {"losses": {"c": TraceLoss()}}),
+        "scales.*positive.*0.0 for 'a'": ({"a": a}, {"scales": {"a": 0.0}}),
+        "weights.*positive.*-1.0 for 'a'": ({"a": a}, {"weights": {"a": -1.0}}),
+    }
+    for message, (terms, options) in cases.items():
+        with refused(message):
+            Joint(terms, **options)
+    with refused("Term 'trains'.*escape noise"):
+        fit(PASSIVE, Joint({"a": a, "trains": SpikeTrains([[1.0]], t1=5.0)}), free=MEMBRANE)
+    with refused(r"'electrode.R_s'.*\*.electrode.R_s"):
+        fit(PASSIVE, Joint({"a": a, "b": b}), free={"electrode.R_s": (0.1, 100.0)})
+    with refused("name each parameter once"):
+        fit(PASSIVE, Joint({"a": a}), free={"a.electrode.R_s": (0.1, 100.0), "*.electrode.R_s": (0.1, 100.0)})
+
+
+def test_masked_samples_of_a_trace_do_not_matter():
+    """The loss is the mean square of the others."""
+    mask = np.arange(201) > 60
+    trace = sweep(0.1, mask=mask)
+    nonsense = np.where(mask, trace.voltage, 1e3)
+    other = VoltageTrace(0.5, nonsense, trace.stimulus, electrode=Electrode(), mask=mask)
+    solver = trace.solver_for(PASSIVE)
+    error = trace.predict(PASSIVE, solver).voltage - trace.voltage
+    expected = np.mean(np.asarray(error)[mask] ** 2)
+    assert expected > 0.1
+    for target in (trace, other):
+        np.testing.assert_allclose(value_of(target, PASSIVE, solver, TraceLoss()), expected, rtol=1e-12)
+    assert abs(value_of(sweep(0.1), PASSIVE, solver, TraceLoss()) - expected) > 0.01
+    for wrong in (mask[1:], mask.astype(int), np.zeros(201, bool)):
+        with refused("mask.*201 truth values, some of them True"):
+            sweep(0.1, mask=wrong)
 
 
 def test_consensus_of_equal_trials_is_each_of_them():

@@ -122,6 +122,7 @@ class StepResponse(AbstractTarget):
 class FeatureLoss(AbstractLoss):
     """Differences of the features of two answers to a step, each over its tolerance; the loss is the sum of squares.
 
+    - number of spikes in the step, with the phase towards the next one, that of the data plus one half;
     - interval from the onset to the first spike, and between spikes: ln of the ratio, and ln of the ratio of all spikes'
       times;
     - peak, trough and width of each spike, and its waveform at 13 times around it;
@@ -132,12 +133,13 @@ class FeatureLoss(AbstractLoss):
     Features of spikes count less where there are many, so that all steps weigh alike. The tolerances are of the size of
     what repetitions of the same step differ by.
 
-    **Arguments:** `interval` [1] and `shortest` [ms], which add as errors do; `peak`, `trough`, `waveform` and `quiet`
+    **Arguments:** `count` [1]; `interval` [1] and `shortest` [ms], which add as errors do; `peak`, `trough`, `waveform` and `quiet`
     [mV]; `width` [ms].
     """
 
     unit: ClassVar[str] = "tolerances^2"
     is_likelihood: ClassVar[bool] = False
+    count: float = eqx.field(static=True, default=0.5)
     interval: float = eqx.field(static=True, default=0.12)
     shortest: float = eqx.field(static=True, default=4.0)
     peak: float = eqx.field(static=True, default=3.0)
@@ -166,6 +168,7 @@ class FeatureLoss(AbstractLoss):
             weight * (model.trough - data.trough) / self.trough * jnp.where(last, 0.5, 1.0),
             weight * (model.width - data.width) / self.width,
             (weight[:, None] * waveform / near).ravel(),
+            self._count(data, model, target),
             self._counts(data, model, recorded, target),
             self._quiet(data, model, recorded, target),
         ]
@@ -179,6 +182,19 @@ class FeatureLoss(AbstractLoss):
     def _since(self, data: Array, model: Array, both: Array, onset: float) -> Array:
         is_later = both & (jnp.arange(data.size) > 0)
         return _log_ratio(model - onset, data - onset, is_later) / self.interval
+
+    def _count(self, data: SpikeFeatures, model: SpikeFeatures, target: StepResponse) -> Array:
+        """The smooth count is defined where a spike follows; where none does, others say that it is missing."""
+        times = jnp.where(model.has_spike, model.time, jnp.inf)
+        is_inside = times < target.end
+        last, following = (
+            jnp.max(jnp.where(is_inside, times, target.onset)),
+            jnp.min(jnp.where(is_inside, jnp.inf, times)),
+        )
+        is_known = jnp.any(data.has_spike) & jnp.isfinite(following)
+        phase = (target.end - last) / jnp.where(is_known, following - last, 1.0)
+        smooth = jnp.sum(is_inside) + phase
+        return jnp.where(is_known, (smooth - jnp.sum(data.has_spike) - 0.5) / self.count, 0.0)[None]
 
     def _counts(self, data: SpikeFeatures, model: SpikeFeatures, recorded: Array, target: StepResponse) -> Array:
         n_data, n_model = jnp.sum(data.has_spike), jnp.sum(model.has_spike)

@@ -27,7 +27,7 @@ POLISH = 0.6
 # Strengths of the nudging [1/ms]: at 2 the voltage cannot leave the data, at 0.02 spikes find their own times.
 _STRENGTHS = (2.0, 0.5, 0.1, 0.02)
 _STEPS_NUDGED = 5  # of each strength, after which little is gained
-_WIDE, _NARROW = (0.7, 25), (0.15, 15)  # widths in u and generations, after which Newton's steps gain more
+_WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
 _APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
 _INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
 
