@@ -17,16 +17,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array
 
-from jaxneuro import circuit
 from jaxneuro.analysis.recordings import main_step, passive_properties
 from jaxneuro.channels import HCurrent, Leak, MCurrent, TraubMilesPotassium, TraubMilesSodium
-from jaxneuro.fitters import Electrode, FitResult, Joint, LogNormal, Normal, StepResponse, fit
+from jaxneuro.fitters import Electrode, FitResult, Joint, LogNormal, Normal, StepResponse, fit, responses_of
 from jaxneuro.io import read_recording
 from jaxneuro.models import Membrane
-from jaxneuro.recording import Recording
 from jaxneuro.solvers import FixedStep
 
-BEFORE = 50.0  # ms of rest before the step
 JUNCTION = 12.0  # mV that a liquid junction adds to a recorded voltage, with potassium gluconate about as much
 SOLVER = FixedStep(0.05)
 Q10 = 1 / 0.35  # from 36 to 26 degC spike currents slow down to about a third
@@ -78,31 +75,6 @@ def cell_at(rest: float) -> Membrane:
         "leak": Leak(g_max=0.015, E_rev=-74.0),
     }
     return Membrane(channels=channels, C_m=1.0, V_init=rest - JUNCTION, celsius=26.0)
-
-
-def responses(recording: Recording) -> tuple[dict[int, StepResponse], dict[int, float]]:
-    """The answer of every sweep to the main step, with equal room for spikes, and the step's amplitude [pA]."""
-    passive, window = passive_properties(recording), main_step(recording)
-    area = passive.capacitance / 1e-2  # um^2: 1 uF/cm^2 is 0.01 pF/um^2
-    electrode = Electrode(R_s=passive.R_series, offset=JUNCTION, area=area)
-    found = {}
-    for index in window.sweep:
-        sweep = recording.select([int(index)])[0]
-        inside = (sweep.ts >= window.onset - BEFORE) & (sweep.ts <= window.onset + window.duration)
-        found[int(index)] = sweep.voltage[inside], sweep.dt
-    amplitudes = {int(index): float(pA) for index, pA in zip(window.sweep, window.amplitude, strict=True)}
-    targets = {
-        index: StepResponse(
-            dt,
-            voltage,
-            amplitude=float(circuit.to_density(amplitudes[index], area, "pA")),
-            onset=BEFORE,
-            electrode=electrode,
-            room=16,
-        )
-        for index, (voltage, dt) in found.items()
-    }
-    return targets, amplitudes
 
 
 def summary(features: object, target: StepResponse) -> tuple[int, float, float, float, float]:
@@ -161,8 +133,8 @@ def draw(
     for ax, index in zip(np.atleast_1d(axes), shown, strict=True):
         seen, voltage = predicted(result, targets[index])
         n = seen.voltage.size
-        ax.plot(seen.ts - BEFORE, seen.voltage, color="#999999", linewidth=1.6, label="Data")
-        ax.plot(seen.ts - BEFORE, voltage[:n], color="#c03028", linewidth=0.8, label="Model")
+        ax.plot(seen.ts - seen.onset, seen.voltage, color="#999999", linewidth=1.6, label="Data")
+        ax.plot(seen.ts - seen.onset, voltage[:n], color="#c03028", linewidth=0.8, label="Model")
         ax.set_ylabel(f"{amplitudes[index]:.0f} pA\nVoltage (mV)")
         ax.spines[["top", "right"]].set_visible(False)
     np.atleast_1d(axes)[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
@@ -175,14 +147,17 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     try:
         recording = read_recording(options.recording)
-        targets, amplitudes = responses(recording)
-        rest = passive_properties(recording).E_L
+        passive, window = passive_properties(recording), main_step(recording)
+        area = passive.capacitance / 1e-2  # um^2: 1 uF/cm^2 is 0.01 pF/um^2
+        electrode = Electrode(R_s=passive.R_series, offset=JUNCTION, area=area)
+        targets = responses_of(recording, area=area, electrode=electrode, room=16)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(str(error)) from None
+    amplitudes = dict(zip(window.sweep.tolist(), window.amplitude.tolist(), strict=True))
     train = [index for index in targets if index % (8 if options.quick else 2) == 0]
     began = time.process_time()
     result = fit(
-        cell_at(rest),
+        cell_at(passive.E_L),
         Joint({f"sweep {index}": targets[index] for index in train}),
         free={name: bounds(prior) for name, prior in PRIORS.items()},
         priors=PRIORS,

@@ -196,6 +196,15 @@ class Recording:
             )
         return Recording(tuple(by_index[i] for i in indices), self.source)
 
+    def joined(self) -> "Recording":
+        """One sweep of all of them, which follow one another without a gap, such as the pieces of a long ramp.
+
+        Times count from 0 ms at the sampling rate, which must be the same in all.
+        """
+        dt = 1e3 / self.sampling_rate
+        voltage, current = (np.concatenate([vars(sweep)[name] for sweep in self]) for name in ("voltage", "current"))
+        return Recording((Sweep(dt * np.arange(voltage.size), voltage, current),), self.source)
+
     def __len__(self) -> int:
         return len(self.sweeps)
 

@@ -248,6 +248,13 @@ def mat() -> SpikingCase:
     return SpikingCase(model, y, i_app=0.6, t1=120.0, flow_rtol=0.0)
 
 
+def glif_sag() -> SpikingCase:
+    model = GLIF(a_w=0.02, tau_w=60.0, reset_drop=2.0, a_V=-0.01, b_V=0.05)
+    y = model.init_state()._replace(V=jnp.asarray(-57.0), theta_V=jnp.asarray(-0.7), w=jnp.asarray(0.1))
+    # local error of one RK4 step on a time scale of 10 ms
+    return SpikingCase(model, y, i_app=0.8, t1=90.0, flow_rtol=1e-10)
+
+
 def escape_rate() -> SpikingCase:
     model = EscapeRate(LIF(b_w=0.03), seed=3)
     y = model.init_state()

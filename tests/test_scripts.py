@@ -87,6 +87,8 @@ def test_study_runs_quickly(study, request, recording, tmp_path):
     files = [str(recording)] if "RECORDING" in usage.upper() else []
     if "RECORDING.abf" in usage:  # of a voltage clamp
         files = [str(request.getfixturevalue("data_dir") / "abf" / "model_vc_step.abf")]
+    if "REPEATS.npz" in usage:
+        files = [str(request.getfixturevalue("data_dir") / "noise" / "frozen_noise_9rep_first10s.npz")]
     run([sys.executable, str(study), *files, "--quick", "--out", str(out)], cwd=tmp_path)
     assert any(out.iterdir()), "the study wrote nothing into --out"
 

@@ -43,6 +43,7 @@ from jaxneuro.analysis.recordings import (
 )
 from jaxneuro.analysis.reliability import Reliability, reliability
 from jaxneuro.analysis.repetitive import FIHysteresis, Onset, fi_hysteresis, onset
+from jaxneuro.analysis.scores import FiringScores, explained_variance, firing_scores
 from jaxneuro.analysis.spike_trains import (
     ISIStatistics,
     coincidence_factor,
@@ -56,6 +57,9 @@ from jaxneuro.analysis.spike_trains import (
 )
 
 __all__ = [
+    "FiringScores",
+    "explained_variance",
+    "firing_scores",
     "Reliability",
     "reliability",
     "Boltzmann",

@@ -10,6 +10,8 @@ from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
 from jaxneuro.fitters._nudging import Guide as Guide
 from jaxneuro.fitters._nudging import Nudged as Nudged
+from jaxneuro.fitters._play import Played as Played
+from jaxneuro.fitters._play import play as play
 from jaxneuro.fitters._priors import LogNormal as LogNormal
 from jaxneuro.fitters._priors import Normal as Normal
 from jaxneuro.fitters._profile import Profile as Profile
@@ -28,6 +30,7 @@ from jaxneuro.fitters._spike_trains import SpikeTrains as SpikeTrains
 from jaxneuro.fitters._stages import StageReport as StageReport
 from jaxneuro.fitters._step_response import FeatureLoss as FeatureLoss
 from jaxneuro.fitters._step_response import StepResponse as StepResponse
+from jaxneuro.fitters._sweeps import responses_of as responses_of
 from jaxneuro.fitters._sweeps import spikes_of as spikes_of
 from jaxneuro.fitters._sweeps import stimulus_of as stimulus_of
 from jaxneuro.fitters._sweeps import trace_of as trace_of
@@ -55,6 +58,7 @@ __all__ = [
     "Joint",
     "JointLoss",
     "Nudged",
+    "Played",
     "Profile",
     "Sensitivity",
     "SpikeLikelihood",
@@ -70,7 +74,9 @@ __all__ = [
     "fit_recording_fi",
     "load",
     "measured_lif",
+    "play",
     "profile",
+    "responses_of",
     "spikes_of",
     "stimulus_of",
     "trace_of",

@@ -21,6 +21,7 @@ from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import where
+from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Problem(eqx.Module):
         """What the loss returns, and whether the simulation went well."""
         held = self.holding(self.values(u))
         prediction = held.target.predict(held.model, self.solver)
-        return self.loss(prediction, held.target), held.target.has_worked(prediction)
+        return self.loss(prediction, held.target), jnp.all(prediction.result == RESULTS.successful)
 
     def errors(self, u: Float[Array, " p"]) -> Any:
         """Residuals, or the loss itself as a single number; NaN where the simulation fails."""
@@ -211,7 +212,7 @@ def _quadratic(
 
 
 def _evaluate(problem: Problem, u: Float[Array, " p"]) -> tuple[Evaluation, Callable[[Array], Array] | None]:
-    """Loss, gradient and generalised Gauss-Newton matrix; of a likelihood also damping -> step by the linearised one."""
+    """Loss, gradient and generalised Gauss-Newton matrix; of a likelihood also damping -> step of the linear one."""
     linear, unravel = _linearised(problem, u)
     value = lambda errors: problem.value(unravel(errors))  # noqa: E731
     here = Evaluation(*_quadratic(value, linear, jnp.zeros_like(u)))
@@ -234,7 +235,7 @@ def _convex_step(value: Callable[[Array], Array], linear: Linearised, damping: F
         _, gradient, curvature = _quadratic(value, linear, delta)
         matrix = curvature + damping * jnp.eye(delta.size, dtype=delta.dtype)
         full = -jnp.linalg.solve(matrix, gradient + damping * delta)
-        tries = delta + shortened(full) * 0.5 ** jnp.arange(_HALVINGS)[:, None]
+        tries = delta[None] + shortened(full)[None] * 0.5 ** jnp.arange(_HALVINGS)[:, None]
         losses = jax.lax.map(objective, tries)
         k = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
         return jnp.where(losses[k] < objective(delta), tries[k], delta)

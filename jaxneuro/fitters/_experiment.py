@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxneuro import params
 from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
 
@@ -36,6 +37,11 @@ class FreeParam:
     bounds: Bounds
     value: float
     info: ParamInfo
+
+    @property
+    def transform(self) -> AbstractTransform:
+        """From a free number u to the parameter's interval."""
+        return transform_for(*self.bounds, self.value)
 
     @property
     def of_model(self) -> bool:

@@ -16,8 +16,8 @@ class SpikeFeatures(NamedTuple):
     """Of the first `room` spikes of a trace, arrays (room,), padded.
 
     `has_spike`; `time` at which the voltage crosses the threshold upwards [ms], `end`, at which it does so downwards;
-    `peak` in between and `trough`, the lowest voltage from there to the next spike or the end of the trace [mV]; `width`
-    at the threshold [ms]; `waveform` at LAGS after `time` [mV], shape (room, n_lag), and `is_own` [same shape], whether
+    `peak` in between and `trough`, the lowest voltage from there to the next spike or the end [mV]; `width` at the
+    threshold [ms]; `waveform` at LAGS after `time` [mV], shape (room, n_lag), and `is_own` [same shape], whether
     that is a sample of this spike and of no other.
     """
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
 from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
-from jaxneuro.fitters._joint import loss_of
+from jaxneuro.fitters._joint import loss_of, n_independent
 from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._priors import AbstractPrior, checked_priors
 from jaxneuro.fitters._result import FitResult, FittedParam
@@ -25,7 +25,6 @@ from jaxneuro.fitters._stages import Run, Stage, StageReport, n_gradient_steps, 
 from jaxneuro.fitters._starts import starts
 from jaxneuro.fitters._strategy import POLISH, chosen_strategy, descent, nudging, population, started_weakly
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
-from jaxneuro.fitters._transforms import AbstractTransform, transform_for
 from jaxneuro.fitters._weak_form import conductances
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import RK4, AbstractSolver, FixedStep
@@ -66,11 +65,12 @@ def fit(
     **Arguments:**
 
     - `model`: holds the values of all parameters that are not free.
-    - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes` or `ClampCurrent`, or a `Joint` of several.
+    - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes`, `SpikeTrains`, `StepResponse` or `ClampCurrent`, or a `Joint`
+      of several.
     - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale. Also
       parameters of the target, such as "electrode.R_s"; "*.R_s" is one value for all that end with it, and
       "k.E_rev = m.E_rev" one for both.
-    - `priors`: name -> `Normal` or `LogNormal`. One standard deviation off adds as much to the loss as one residual of 1.
+    - `priors`: name -> `Normal` or `LogNormal`; a standard deviation off adds as much as one residual of 1.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
     - `n_starts`: how many starts run side by side; the best one counts.
     - `steps`: steps in all.
@@ -78,14 +78,13 @@ def fit(
     - `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
     - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
       Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
-      optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, where starts are near or the loss is
-      nearly convex, like a likelihood of spike trains; "population" for two searches by 25 and 15 generations of 48 around each
-      start (CMA-ES) before these, where a model may fall silent; "auto" for what suits the target.
-    - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one at the
-      model's own values; a dict name -> value puts the first one there, or, if the values are arrays of shape
-      (n_starts,), all of them. Parameters missing in it are random.
-    - `screened`: as many points are simulated first, and the best `n_starts` of them begin; for losses that have a
-      slope only where the model fires.
+      optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, from near starts or for likelihoods;
+      "population" for searches by 25 and 15 generations of 48 around each start (CMA-ES) before these, where a model
+      may fall silent; "auto" for what suits the target.
+    - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one, and all
+      of a population, at the model's own values; a dict name -> value puts the first one there, or, if the values are
+      arrays (n_starts,), all of them. Parameters missing in it are random.
+    - `screened`: as many points are simulated first, and the best `n_starts` of them begin.
     - `solver`: if None, exact spikes for models that reset, and FixedStep for smooth ones, with RK4 for nudging.
     - `seed`, or `key`: for the random starts; `progress`: show a progress bar.
     - `checkpoint`: a file for the progress, written every `checkpoint_every` seconds. The same call goes on from it
@@ -97,9 +96,7 @@ def fit(
 
     **Raises:** ValueError or TypeError for a wrong argument; RuntimeError if no start has a finite loss.
 
-    >>> target = VoltageTrace(0.05, voltage, Step(amplitude=10.0, onset=5.0))
-    >>> result = fit(HodgkinHuxley(), target, free={"na.g_max": (60.0, 240.0)})
-    >>> print(result.table())
+    >>> result = fit(HodgkinHuxley(), VoltageTrace(0.05, voltage, Step(10.0, 5.0)), free={"na.g_max": (60.0, 240.0)})
 
     References: Kingma & Ba (2015), ICLR, arXiv:1412.6980 (Adam); Marquardt (1963), J Soc Indust
     Appl Math 11:431. doi:10.1137/0111030.
@@ -109,30 +106,55 @@ def fit(
     n_starts, steps = _check_count("n_starts", n_starts, 8), _check_count("steps", steps, 100)
     _warn_if_single_precision()
     began = time.perf_counter()
-    transforms = {name: transform_for(*one.bounds, one.value) for name, one in chosen.items()}
-    n_points = max(n_starts, _check_count("screened", screened, 256)) if screened is not None else n_starts
-    u0 = starts(chosen, transforms, start, n_points, seed, key)
     strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
-    if solver is None:
-        solver = target.solver_for(model)
-        solver = FixedStep(solver.dt, solver=RK4()) if strategy == "nudging" else solver
-    target.check(model, solver)
-    loss = loss_of(target) if loss is None else _check_callable(loss)
-    paths = tuple(one.paths for one in chosen.values())
-    problem = Problem(Experiment(model, target), tuple(transforms.values()), solver, tuple(transforms), paths, loss)
-    n_errors = n_residuals(problem, u0[0])
-    n_data = None if n_errors is None else target.n_independent(n_errors)
-    problem = dataclasses.replace(problem, priors=checked_priors(priors, chosen), n_data=n_data or 1)
-    is_nudged = strategy == "nudging"
+    n_points = n_starts if screened is None else max(n_starts, _check_count("screened", screened, 256))
+    u0 = starts(chosen, start, n_points, seed, key, is_alike=strategy == "population")
+    solver = _solver(solver, model, target, strategy)
+    problem, n_data, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
     u0, reports = _screened(problem, u0, n_starts)
-    u, convex = _convex(model, target, chosen, transforms, u0) if is_nudged else (u0, [])
-    reports = [*reports, *convex]
-    stages = _stages(strategy, target, steps, seed, polish and n_errors is not None)
+    u, convex = _convex(problem, chosen, u0) if strategy == "nudging" else (u0, [])
+    stages = _stages(strategy, target, steps, seed, polish and has_residuals)
     optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
     if checkpoint is not None:
         checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
     run = run_stages(problem, optimizer, u, stages, progress, checkpoint)
-    return _result(problem, chosen, u0, run, reports, n_data, time.perf_counter() - began)
+    return _result(problem, chosen, u0, run, [*reports, *convex], n_data, time.perf_counter() - began)
+
+
+def _solver(
+    solver: AbstractSolver | None, model: AbstractModel, target: AbstractTarget, strategy: str
+) -> AbstractSolver:
+    """The solver, checked, or that of the target; nudged runs are stiff enough for RK4 and smooth enough for it."""
+    if solver is None:
+        solver = target.solver_for(model)
+        solver = FixedStep(solver.dt, solver=RK4()) if strategy == "nudging" else solver
+    target.check(model, solver)
+    return solver
+
+
+def _problem(
+    model: AbstractModel,
+    target: AbstractTarget,
+    free: Mapping[str, FreeParam],
+    loss: Callable[[Any, Any], Any] | None,
+    priors: Mapping[str, AbstractPrior] | None,
+    solver: AbstractSolver,
+    u: Float[Array, " p"],
+) -> tuple[Problem, int | None, bool]:
+    """What is minimised; how many data it is a mean of, None where these do not tell their own scatter; and whether it
+    has residuals."""
+    problem = Problem(
+        Experiment(model, target),
+        tuple(one.transform for one in free.values()),
+        solver,
+        tuple(free),
+        tuple(one.paths for one in free.values()),
+        loss_of(target) if loss is None else _check_callable(loss),
+        checked_priors(priors, free),
+    )
+    n_errors = n_residuals(problem, u)
+    n_data = None if n_errors is None else n_independent(target, n_errors)
+    return dataclasses.replace(problem, n_data=n_data or 1), n_data, n_errors is not None
 
 
 def _result(
@@ -210,19 +232,16 @@ def _stages(strategy: str, target: AbstractTarget, steps: int, seed: int, has_ne
 
 
 def _convex(
-    model: AbstractModel,
-    target: AbstractTarget,
-    free: Mapping[str, FreeParam],
-    transforms: Mapping[str, AbstractTransform],
-    u0: Float[Array, "s p"],
+    problem: Problem, free: Mapping[str, FreeParam], u0: Float[Array, "s p"]
 ) -> tuple[Float[Array, "s p"], list[StageReport]]:
     """The starts with conductances from the data, if some are free."""
+    model, target = problem.model, problem.target
     own = [k for k, one in enumerate(free.values()) if one.of_model and len(one.paths) == 1]
     names = [list(free)[k] for k in own]
     if not isinstance(target, VoltageTrace) or not conductances(model, names):
         return u0, []
     began = time.perf_counter()
-    u, n_runs = started_weakly(model, target, {name: transforms[name] for name in names}, u0[:, jnp.array(own)])
+    u, n_runs = started_weakly(model, target, {name: free[name].transform for name in names}, u0[:, jnp.array(own)])
     return u0.at[:, jnp.array(own)].set(u), [StageReport("convex start", 0, n_runs, time.perf_counter() - began, None)]
 
 
@@ -274,7 +293,8 @@ def _check_target(model: Any, target: Any) -> None:
         raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
     if not isinstance(target, AbstractTarget):
         raise TypeError(
-            "Argument `target` must be a VoltageTrace, FICurve, SpikeTimes, ClampCurrent or Joint, but is a "
+            "Argument `target` must be a VoltageTrace, FICurve, SpikeTimes, SpikeTrains, StepResponse, ClampCurrent or "
+            "Joint, but is a "
             f"{type(target).__name__}; build one from your data."
         )
 

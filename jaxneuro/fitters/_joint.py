@@ -1,22 +1,32 @@
 """Several data sets that one model is to meet at once."""
 
+import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Float
 
-from jaxneuro.fitters._losses import AbstractLoss, default_loss
+from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals, default_loss
 from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
 from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
+from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
 
-__all__ = ["Joint", "JointLoss", "loss_of"]
+__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "loss_of", "n_independent"]
+
+
+class JointPrediction(NamedTuple):
+    """The predictions of all terms by name, and the first failure among them."""
+
+    terms: dict[str, Any]
+    result: RESULTS
 
 
 class Joint(AbstractTarget):
@@ -29,8 +39,8 @@ class Joint(AbstractTarget):
     name -> weight [1]; `losses`, name -> another loss with residuals than the term's own.
 
     Terms of one kind and size are simulated side by side. Their parameters have the term's name before them: the
-    electrode of term "200 pA" is "200 pA.electrode.R_s", and "*.electrode.R_s" is one value for all. The prediction is
-    name -> that of the term.
+    electrode of term "200 pA" is "200 pA.electrode.R_s", and "*.electrode.R_s" is one value for all. The prediction
+    has theirs in its field `terms`.
 
     **Raises:** ValueError for no terms, or a name that no term has.
 
@@ -68,32 +78,20 @@ class Joint(AbstractTarget):
             except ValueError as error:
                 raise ValueError(f"Term {name!r}: {error}") from None
 
-    def predict(self, model: AbstractModel, solver: AbstractSolver) -> dict[str, Any]:
+    def predict(self, model: AbstractModel, solver: AbstractSolver) -> JointPrediction:
         found = {}
-        for names in self._alike():
+        for names in self.alike():
             if len(names) == 1:
                 found[names[0]] = self.terms[names[0]].predict(model, solver)
                 continue
             stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(self.terms[name] for name in names))
             answers = jax.vmap(lambda term: term.predict(model, solver))(stacked)
             found |= {name: jax.tree.map(lambda leaf, k=k: leaf[k], answers) for k, name in enumerate(names)}
-        return {name: found[name] for name in self.terms}
+        outcomes = [found[name].result for name in self.terms]
+        result = functools.reduce(lambda a, b: RESULTS.where(a == RESULTS.successful, b, a), map(_worst, outcomes))
+        return JointPrediction({name: found[name] for name in self.terms}, result)
 
-    def has_worked(self, prediction: dict[str, Any]) -> Bool[Array, ""]:
-        return jnp.all(jnp.stack([term.has_worked(prediction[name]) for name, term in self.terms.items()]))
-
-    def drawn(self, k: float) -> "Joint":
-        drawn = {name: term.drawn(k) for name, term in self.terms.items()}
-        return eqx.tree_at(lambda joint: joint.terms, self, drawn)
-
-    def n_independent(self, n_errors: int) -> int | None:
-        """The residuals' number if all terms are of one kind, size and scale, and so scatter alike; else None."""
-        if len(self._alike()) > 1 or len({float(scale) for scale in self.scales.values()}) > 1:
-            return None
-        sizes = {term.n_independent(n_errors // len(self.terms)) for term in self.terms.values()}
-        return len(self.terms) * sizes.pop() if len(sizes) == 1 else None
-
-    def _alike(self) -> list[list[str]]:
+    def alike(self) -> list[list[str]]:
         """Names of terms in groups of one structure, whose arrays have the same shapes."""
         groups: dict[Any, list[str]] = {}
         for name, term in self.terms.items():
@@ -108,8 +106,8 @@ class JointLoss(AbstractLoss):
     unit: ClassVar[str] = "1"
     is_likelihood: ClassVar[bool] = False
 
-    def __call__(self, prediction: dict[str, Any], target: Joint) -> dict[str, Any]:
-        return {name: target.losses[name](prediction[name], term) for name, term in target.terms.items()}
+    def __call__(self, prediction: JointPrediction, target: Joint) -> dict[str, Any]:
+        return {name: target.losses[name](prediction.terms[name], term) for name, term in target.terms.items()}
 
     def value(self, errors: dict[str, Any], target: Joint) -> Float[Array, ""]:
         values = self.values(errors, target)
@@ -121,21 +119,53 @@ class JointLoss(AbstractLoss):
 
 
 def loss_of(target: AbstractTarget) -> AbstractLoss:
-    """The loss of a target, also of several together, if the user names none."""
+    """The loss of a target if the user names none."""
     kinds = {Joint: JointLoss, SpikeTrains: SpikeLikelihood, StepResponse: FeatureLoss}
     return kinds[type(target)]() if type(target) in kinds else default_loss(target)
+
+
+def drawn(target: AbstractTarget, k: float) -> AbstractTarget:
+    """The same target, of a model that is drawn to its voltage traces with strength k [1/ms]."""
+    if isinstance(target, Joint):
+        return eqx.tree_at(lambda t: t.terms, target, {name: drawn(term, k) for name, term in target.terms.items()})
+    if isinstance(target, VoltageTrace):
+        strength = jnp.asarray(k, target.voltage.dtype)
+        return eqx.tree_at(lambda t: t.k, target, strength, is_leaf=lambda x: x is None)
+    return target
+
+
+def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
+    """How many data so many residuals come from, if all scatter alike, so that these tell how much; else None."""
+    if isinstance(target, SpikeTrains):
+        return int(np.isfinite(np.asarray(target.times)).sum())
+    if isinstance(target, VoltageTrace) and target.mask is not None:
+        return int(np.sum(target.mask))
+    if not isinstance(target, Joint):
+        return n_errors
+    is_even = all(len({float(x) for x in numbers.values()}) == 1 for numbers in (target.scales, target.weights))
+    has_squares = all(isinstance(loss, AbstractResiduals) for loss in target.losses.values())
+    sizes = {n_independent(term, n_errors // len(target.terms)) for term in target.terms.values()}
+    is_alike = len(target.alike()) == 1 and len(sizes) == 1
+    return len(target.terms) * sizes.pop() if is_even and has_squares and is_alike else None
+
+
+def _worst(outcome: RESULTS) -> RESULTS:
+    """One outcome of those of several lanes: a failure, if there is one."""
+    value = jnp.ravel(outcome._value)
+    index = jnp.argmax(value != RESULTS.successful._value)
+    return jax.tree.map(lambda leaf: jnp.ravel(leaf)[index], outcome)
 
 
 def _checked_terms(terms: Any) -> dict[str, AbstractTarget]:
     if not isinstance(terms, Mapping) or not terms or not all(isinstance(t, AbstractTarget) for t in terms.values()):
         raise ValueError(
-            f"Argument `terms` must map names to targets, but is {terms!r:.100}; write e.g. "
+            f"Argument `terms` must map names to targets, but is a {type(terms).__name__}; write e.g. "
             '{"step": VoltageTrace(...), "rate": FICurve(...)}.'
         )
     for name in terms:
         if not isinstance(name, str) or "." in name:
             raise ValueError(
-                f"Argument `terms` must have names without dots, which divide the names of parameters, but has {name!r}; "
+                f"Argument `terms` must have names without dots, which divide names of parameters, but has {name!r}; "
                 "write another."
             )
     return dict(terms)

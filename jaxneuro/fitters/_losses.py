@@ -125,8 +125,8 @@ class SpikeTimeLoss(AbstractResiduals):
     early it is to fall after t1. Both join the matched case continuously as a spike crosses t1, and
     have a gradient.
 
-    **Arguments:** `per_mV` [ms/mV]; `huber` [ms], as in `TraceLoss`, so that a spike near threshold, which comes late by
-    chance, does not outweigh the others.
+    **Arguments:** `per_mV` [ms/mV]; `huber` [ms], as in `TraceLoss`, so that a spike near threshold, which comes late
+    by chance, does not outweigh the others.
     """
 
     unit: ClassVar[str] = "ms^2"

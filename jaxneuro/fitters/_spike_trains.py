@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from jaxneuro.analysis.spike_trains import as_trials
 from jaxneuro.fitters._forced import ForcedRun, run_along
 from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._targets import AbstractTarget, check_covered
+from jaxneuro.fitters._samples import check_covered
+from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.models import AbstractModel, EscapeRate
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes
@@ -96,10 +97,6 @@ class SpikeTrains(AbstractTarget):
         run = lambda times, stimulus: run_along(model, stimulus, times, 0.0, self.n_step, self.dt)  # noqa: E731
         return jax.vmap(run)(self.times, self.stimulus)
 
-    def n_independent(self, n_errors: int) -> int:
-        """The number of spikes."""
-        return int(np.isfinite(np.asarray(self.times)).sum())
-
 
 def _stacked(stimulus: Any, n_trial: int) -> AbstractStimulus:
     """One stimulus for each trial, as a single one whose arrays have an axis of trials."""
@@ -108,8 +105,8 @@ def _stacked(stimulus: Any, n_trial: int) -> AbstractStimulus:
     kinds = {(jax.tree.structure(one), tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(one))) for one in stimuli}
     if len(stimuli) != n_trial or len(kinds) != 1:
         raise ValueError(
-            f"Argument `stimulus` must be one stimulus, or a list of one for each of {n_trial} trials, all of one kind and "
-            f"size, but is {len(stimuli)} of {len(kinds)} kinds; give e.g. Sampled ones of equal length."
+            f"Argument `stimulus` must be one stimulus, or a list of one for each of {n_trial} trials, all of one kind "
+            f"and size, but is {len(stimuli)} of {len(kinds)} kinds; give e.g. Sampled ones of equal length."
         )
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *stimuli)
 
@@ -121,7 +118,7 @@ class SpikeLikelihood(AbstractLoss):
 
     of a point process whose rate [1/ms] is the model's, 0 while it is refractory. It is convex in ln rate, so that
     steps with Fisher's information, integral of rate (d ln rate)(d ln rate)^T dt, go fast and give the standard
-    deviations.
+    deviations. The integral is a sum over the starts of steps, which leaves rate * dt of a spike open.
 
     References: Truccolo, Eden, Fellows, Donoghue & Brown (2005), J Neurophysiol 93:1074. doi:10.1152/jn.00697.2004
     """

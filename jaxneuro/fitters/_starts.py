@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro.fitters._experiment import Bounds, FreeParam, limits
-from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.sweeps import sobol
 
 __all__ = ["starts"]
@@ -17,22 +16,24 @@ __all__ = ["starts"]
 
 def starts(
     free: Mapping[str, FreeParam],
-    transforms: Mapping[str, AbstractTransform],
     start: Mapping[str, Any] | str,
     n_starts: int,
     seed: int,
     key: PRNGKeyArray | None,
+    *,
+    is_alike: bool,
 ) -> Float[Array, "s p"]:
-    """Starting points in u: logit(Sobol point), which is uniform between two bounds."""
+    """Starting points in u: logit(Sobol point), which is uniform between two bounds. `is_alike`: starts at the
+    model's values are all there, and not only the first."""
     seed = seed if key is None else int(jax.random.bits(key))
-    points = sobol({name: (0.0, 1.0) for name in transforms}, n_starts, seed=seed).columns
+    points = sobol({name: (0.0, 1.0) for name in free}, n_starts, seed=seed).columns
     u = {name: np.log(p / (1 - p)) for name, p in points.items()}
     for name, values in _given_starts(free, start, n_starts).items():
         _check_start(name, values, free[name].bounds)
-        inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
+        inside = np.asarray(free[name].transform.inverse(jnp.asarray(values)))
         # a start on its bound lies at infinity; 15 is 3e-7 of the interval away from it
-        u[name][: inside.size] = np.clip(inside, -15.0, 15.0)
-    return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in transforms], axis=1)
+        u[name][: n_starts if is_alike else inside.size] = np.clip(inside, -15.0, 15.0)
+    return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in free], axis=1)
 
 
 def _given_starts(

@@ -69,8 +69,8 @@ class StepResponse(AbstractTarget):
         end = dt * (data.size - 1)
         if not 0 < onset < end:
             raise ValueError(
-                f"Argument `onset` must lie within the trace, 0 to {end:g} ms, but is {onset:g}; give the time from its "
-                "first sample on."
+                f"Argument `onset` must lie within the trace, 0 to {end:g} ms, but is {onset:g}; give the time from "
+                "its first sample on."
             )
         n_spikes = int(np.sum((data[1:] >= threshold) & (data[:-1] < threshold)))
         room = n_spikes + _SURPLUS if room is None else room
@@ -106,10 +106,6 @@ class StepResponse(AbstractTarget):
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
         return simulate(model, self.stimulus, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=1, throw=False)
 
-    def has_worked(self, prediction: Solution) -> Any:
-        """Whether the voltage is finite; that more spikes occur than are kept does not matter, since none are."""
-        return jnp.all(jnp.isfinite(prediction.voltage))
-
     def recorded(self, solution: Solution) -> Float[Array, " n_time"]:
         """What the amplifier would read of a prediction [mV], also after the data have ended."""
         return solution.voltage + self.electrode.added(self.stimulus(solution.ts))
@@ -123,8 +119,8 @@ class FeatureLoss(AbstractLoss):
     """Differences of the features of two answers to a step, each over its tolerance; the loss is the sum of squares.
 
     - number of spikes in the step, with the phase towards the next one, that of the data plus one half;
-    - interval from the onset to the first spike, and between spikes: ln of the ratio, and ln of the ratio of all spikes'
-      times;
+    - interval from the onset to the first spike, and between spikes: ln of the ratio, and ln of the ratio of all
+      spikes' times;
     - peak, trough and width of each spike, and its waveform at 13 times around it;
     - a spike that is missing, 9 for the square root of their number, and how far the voltage stays below threshold; a
       spike too many, or one that falls beyond the end, by how much;
@@ -133,8 +129,8 @@ class FeatureLoss(AbstractLoss):
     Features of spikes count less where there are many, so that all steps weigh alike. The tolerances are of the size of
     what repetitions of the same step differ by.
 
-    **Arguments:** `count` [1]; `interval` [1] and `shortest` [ms], which add as errors do; `peak`, `trough`, `waveform` and `quiet`
-    [mV]; `width` [ms].
+    **Arguments:** `count` [1]; `interval` [1] and `shortest` [ms], which add as errors do; `peak`, `trough`,
+    `waveform` and `quiet` [mV]; `width` [ms].
     """
 
     unit: ClassVar[str] = "tolerances^2"

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxneuro.fitters._joint import drawn
 from jaxneuro.fitters._losses import TraceLoss
 from jaxneuro.fitters._nudging import can_be_nudged
 from jaxneuro.fitters._population import Population
@@ -33,7 +34,7 @@ _INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would v
 
 
 def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget, loss: Any, is_plain: bool) -> str:
-    """ "nudging", "descent" or "newton"; `is_plain` says that the user named no optimiser and wants Levenberg-Marquardt steps."""
+    """One of STRATEGIES but "auto"; `is_plain`: the user named no optimiser and wants Levenberg-Marquardt steps."""
     if strategy not in STRATEGIES:
         raise ValueError(
             f"Argument `strategy` must be one of {', '.join(STRATEGIES)}, but is {strategy!r}; choose one."
@@ -64,9 +65,9 @@ def descent(target: AbstractTarget, steps: int, share: float) -> list[Stage]:
 def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
     """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
     each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
-    drawn = [Stage(f"nudged {k:g} /ms", target.drawn(k), each, True, True) for k in _STRENGTHS]
+    drawn = [Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True) for k in _STRENGTHS]
     rest = max(steps - each * len(drawn), 1)
-    return [*drawn, Stage("free run", target.drawn(0.0), rest, True, True)]
+    return [*drawn, Stage("free run", drawn(target, 0.0), rest, True, True)]
 
 
 def population(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:

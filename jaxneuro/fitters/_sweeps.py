@@ -5,11 +5,12 @@ import numpy as np
 from jaxneuro import circuit
 from jaxneuro.analysis import recordings
 from jaxneuro.fitters._electrode import Electrode
+from jaxneuro.fitters._step_response import StepResponse
 from jaxneuro.fitters._targets import SpikeTimes, VoltageTrace
-from jaxneuro.recording import Sweep
+from jaxneuro.recording import Recording, Sweep
 from jaxneuro.stimuli import AbstractStimulus, Levels, Sampled
 
-__all__ = ["spikes_of", "stimulus_of", "trace_of"]
+__all__ = ["responses_of", "spikes_of", "stimulus_of", "trace_of"]
 
 _PER_NA = 1e-3  # of pA
 
@@ -83,7 +84,53 @@ def spikes_of(
     spikes = spikes[spikes <= t1]
     if not spikes.size:
         raise ValueError(
-            f"Argument `sweep` must have spikes, but sweep {sweep.index} has none above threshold={threshold:g} mV up to "
-            f"{t1:g} ms; choose another sweep, lower the threshold, or fit its trace."
+            f"Argument `sweep` must have spikes, but sweep {sweep.index} has none above threshold={threshold:g} mV up "
+            f"to {t1:g} ms; choose another sweep, lower the threshold, or fit its trace."
         )
     return SpikeTimes(spikes, stimulus_of(sweep, t1=t1, area=area), t1=t1, room=room)
+
+
+def responses_of(
+    recording: Recording,
+    *,
+    area: float,
+    electrode: Electrode | None = None,
+    before: float = 50.0,
+    threshold: float = 0.0,
+    room: int | None = None,
+) -> dict[int, StepResponse]:
+    """The answers of all sweeps to the recording's main step as targets for a membrane, by sweep number.
+
+    **Arguments:** `recording`, sweeps with steps of current; `area` [um^2], of the membrane; `electrode`, what the
+    amplifier adds; `before`, time of rest before the step that they hold too [ms]; `threshold`, which a spike crosses
+    [mV]; `room` for spikes of each, 1.5 times those of the sweep with most and 4 if None, so that all are simulated
+    side by side.
+
+    **Raises:** ValueError where no sweep has a step, or less rest before it.
+
+    >>> Joint({f"sweep {index}": target for index, target in responses_of(recording, area=2e4).items()})
+    """
+    window = recordings.main_step(recording)
+    sweeps = {int(index): recording.select([int(index)])[0] for index in window.sweep}
+    electrode = Electrode(area=area) if electrode is None else electrode
+    if room is None:
+        most = max(recordings.find_spikes(sweep.ts, sweep.voltage, threshold).size for sweep in sweeps.values())
+        room = int(1.5 * most) + 4
+    targets = {}
+    for (index, sweep), amplitude in zip(sweeps.items(), window.amplitude, strict=True):
+        if sweep.ts[0] > window.onset - before:
+            raise ValueError(
+                f"Argument `before` must be at most the {window.onset - sweep.ts[0]:g} ms before the step, but is "
+                f"{before:g}; lower it."
+            )
+        is_inside = (sweep.ts >= window.onset - before) & (sweep.ts <= window.onset + window.duration)
+        targets[index] = StepResponse(
+            sweep.dt,
+            sweep.voltage[is_inside],
+            amplitude=float(circuit.to_density(amplitude, area, "pA")),
+            onset=before,
+            electrode=electrode,
+            threshold=threshold,
+            room=room,
+        )
+    return targets

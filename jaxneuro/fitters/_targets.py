@@ -15,13 +15,13 @@ from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
 from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._nudging import Guide, Nudged
+from jaxneuro.fitters._samples import check_covered, check_equal_lengths, checked_mask, samples, sampling
 from jaxneuro.models import AbstractModel, AbstractSpikingModel, WholeCell
 from jaxneuro.params import is_concrete
-from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
-__all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace", "check_covered"]
+__all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
 
 
 class AbstractTarget(eqx.Module):
@@ -38,18 +38,6 @@ class AbstractTarget(eqx.Module):
     @abc.abstractmethod
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Any:
         """The model's answer: arrays, and their outcome in a field `result`."""
-
-    def has_worked(self, prediction: Any) -> Bool[Array, ""]:
-        """Whether the simulations of a prediction went well."""
-        return jnp.all(prediction.result == RESULTS.successful)
-
-    def n_independent(self, n_errors: int) -> int | None:
-        """How many data so many residuals come from, if they scatter alike; else None."""
-        return n_errors
-
-    def drawn(self, k: float) -> "AbstractTarget":
-        """The same target, of a model that is drawn to the data with strength `k` [1/ms]; where it can be."""
-        return self
 
 
 class AbstractTrace(AbstractTarget):
@@ -119,11 +107,11 @@ class VoltageTrace(AbstractTrace):
         electrode: Electrode | None = None,
         mask: Any = None,
     ):
-        self.voltage = _data("voltage", voltage, "mV", least=2)
+        self.voltage = samples("voltage", voltage, "mV", least=2)
         self.stimulus = as_stimulus(stimulus)
         self.electrode, self.k = electrode, None
-        self.mask = None if mask is None else _checked_mask(mask, self.voltage.size)
-        self.t0, self.dt = _sampling(ts, self.voltage.size)
+        self.mask = None if mask is None else checked_mask(mask, self.voltage.size)
+        self.t0, self.dt = sampling(ts, self.voltage.size)
         check_covered(self.stimulus, self.t0, self.t1)
 
     @property
@@ -144,12 +132,6 @@ class VoltageTrace(AbstractTrace):
         if self.k is None:
             return self.run(model, self.stimulus, solver)
         return self.run(Nudged(model, self.k), Guide(self.stimulus, self.interpolated), solver, max_spikes=1)
-
-    def drawn(self, k: float) -> "VoltageTrace":
-        return eqx.tree_at(lambda trace: trace.k, self, jnp.asarray(k, self.voltage.dtype), is_leaf=lambda x: x is None)
-
-    def n_independent(self, n_errors: int) -> int | None:
-        return n_errors if self.mask is None else int(np.sum(self.mask))
 
     @property
     def membrane(self) -> Float[Array, " n_time"]:
@@ -189,9 +171,9 @@ class ClampCurrent(AbstractTrace):
     dt: float = eqx.field(static=True)
 
     def __init__(self, ts: Any, current: Any, command: AbstractStimulus):
-        self.current = _data("current", current, "pA", least=2)
+        self.current = samples("current", current, "pA", least=2)
         self.command = as_stimulus(command)
-        self.t0, self.dt = _sampling(ts, self.current.size)
+        self.t0, self.dt = sampling(ts, self.current.size)
         check_covered(self.command, self.t0, self.t1)
 
     @property
@@ -247,9 +229,9 @@ class FICurve(AbstractTarget):
         unit: str | None = None,
         in_bin: float | None = None,
     ):
-        self.current = _data("current", current, unit or "the model's input unit", least=2)
-        self.rate = _data("rate", rate, "Hz", least=2)
-        _check_equal_lengths("current", self.current, "rate", self.rate)
+        self.current = samples("current", current, unit or "the model's input unit", least=2)
+        self.rate = samples("rate", rate, "Hz", least=2)
+        check_equal_lengths("current", self.current, "rate", self.rate)
         if np.any(self.rate < 0) or not np.any(self.rate > 0):
             raise ValueError(
                 "Argument `rate` must hold rates >= 0 and some > 0 [Hz], but runs from "
@@ -313,7 +295,7 @@ class SpikeTimes(AbstractTarget):
     t1: float = eqx.field(static=True)
 
     def __init__(self, times: Any, stimulus: Any = None, *, t1: float, room: int | None = None):
-        times = _data("times", times, "ms", least=1)
+        times = samples("times", times, "ms", least=1)
         self.stimulus = as_stimulus(stimulus)
         if not is_concrete(t1) or not 0 < t1 < np.inf:
             raise ValueError(f"Argument `t1` must be a positive number [ms], but is t1={t1}; use e.g. 100.")
@@ -353,80 +335,4 @@ class SpikeTimes(AbstractTarget):
             solver=solver,
             max_spikes=self.times.size,
             throw=False,
-        )
-
-
-def _checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:
-    array = np.asarray(mask)
-    if array.dtype != bool or array.shape != (n_time,) or not array.any():
-        raise ValueError(
-            f"Argument `mask` must be {n_time} truth values, some of them True, but has shape {array.shape}, "
-            f"{array.dtype} and {np.count_nonzero(array)} True; give one for each sample."
-        )
-    return jnp.asarray(array)
-
-
-def _data(name: str, values: Any, unit: str, least: int) -> Array:
-    """`values` as a 1-D array of finite numbers, or the sentence that says what is wrong."""
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"Argument `{name}` must be a list of numbers [{unit}], but is {values!r}; give e.g. a NumPy array."
-        ) from None
-    if array.ndim != 1 or array.size < least:
-        raise ValueError(
-            f"Argument `{name}` must be a list of at least {least} numbers [{unit}], but has shape "
-            f"{array.shape}; give one trace or curve."
-        )
-    is_bad = ~np.isfinite(array)
-    if is_bad.any():
-        k = int(np.argmax(is_bad))
-        raise ValueError(
-            f"Argument `{name}` must hold finite numbers [{unit}], but entry {k} is {array[k]} "
-            f"({is_bad.sum()} such in all); cut them out or interpolate."
-        )
-    return jnp.asarray(array, jnp.result_type(float))
-
-
-def _check_equal_lengths(a_name: str, a: Array, b_name: str, b: Array) -> None:
-    if a.size != b.size:
-        raise ValueError(
-            f"Arguments `{a_name}` and `{b_name}` must be equally long, but have {a.size} and "
-            f"{b.size} entries; give one of each for every point."
-        )
-
-
-def _sampling(ts: Any, n_time: int) -> tuple[float, float]:
-    """First time and interval [ms] of `ts`, sample times or their interval."""
-    if np.ndim(ts) == 0:
-        if not is_concrete(ts) or not 0 < ts < np.inf:
-            raise ValueError(
-                f"Argument `ts` must be sample times or a positive interval [ms], but is {ts}; use e.g. 0.1."
-            )
-        return 0.0, float(ts)
-    times = np.asarray(_data("ts", ts, "ms", least=2), np.float64)
-    if times.size != n_time:
-        raise ValueError(
-            f"Arguments `ts` and `voltage` must be equally long, but have {times.size} and "
-            f"{n_time} entries; give one of each for every point."
-        )
-    dt = (times[-1] - times[0]) / (n_time - 1)
-    # times in a file are rounded; steps that differ by a tenth are another sampling
-    if not dt > 0 or np.any(np.abs(np.diff(times) - dt) > 0.1 * dt):
-        raise ValueError(
-            "Argument `ts` must rise in equal steps, but its steps run from "
-            f"{np.diff(times).min():g} to {np.diff(times).max():g} ms; sort it, and resample the "
-            "trace evenly."
-        )
-    return float(times[0]), float(f"{dt:.9g}")
-
-
-def check_covered(stimulus: AbstractStimulus, t0: float, t1: float) -> None:
-    start, end = stimulus.domain
-    slack = 1e-6 * (t1 - t0)
-    if is_concrete(start, end) and (np.any(start > t0 + slack) or np.any(end < t1 - slack)):
-        raise ValueError(
-            f"Argument `stimulus` must cover the data from {t0:g} to {t1:g} ms, but is defined "
-            f"from {float(start):g} to {float(end):g} ms; cut the data or lengthen the stimulus."
         )

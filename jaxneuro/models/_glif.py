@@ -72,9 +72,9 @@ class GLIF(AbstractSpikingModel):
     With a_w the voltage sags and rebounds, as that of cells with an h current; a_V < 0 is a threshold that slow
     depolarisation lowers.
 
-    State: V [mV], currents [nA] and thresholds [mV] by name, theta_V [mV], w [nA] or None, shape () (or (n_cell,) inside
-    a Network). The flow is the closed form, so spike times do not depend on the step; with a_w it is one RK4 step, right
-    to 1e-9 mV at 0.1 ms.
+    State: V [mV], currents [nA] and thresholds [mV] by name, theta_V [mV], w [nA] or None, shape () (or (n_cell,)
+    inside a Network). The flow is the closed form, so spike times do not depend on the step; with a_w it is one RK4
+    step, right to 1e-9 mV at 0.1 ms.
 
     >>> GLIF(currents={"slow": SpikeCurrent(-0.05, 100.0)}, thresholds={"fast": SpikeThreshold(8.0, 15.0)})
 
