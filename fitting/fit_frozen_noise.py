@@ -142,6 +142,7 @@ def main() -> None:
     print(f"{n_done} simulations of 5 s (a Jacobian is 1 + P), {time.process_time():.0f} s of processor time")
     options.out.mkdir(parents=True, exist_ok=True)
     results[chosen].save(options.out / "fit.json")
+    results[chosen].report(options.out / "report.html", "Frozen noise")
     title = "Score {:.2f} in the fitted half, {:.2f} in the new one".format(*(agreed for agreed, _ in scores[chosen]))
     draw(both[1], trains[1], current, title, options.out / "fit.png")
 

@@ -25,6 +25,7 @@ from jaxneuro.fitters import (
     FICurve,
     FitResult,
     Joint,
+    Played,
     SpikeTimeLoss,
     SpikeTimes,
     SpikeTrains,
@@ -124,11 +125,11 @@ def report(name: str, scores: FiringScores, data: Recording, model: Recording, s
     print(f"\n{name} sweeps\n{scores.table()}")
     print(f"f-I curve {scores.rate_error:.2f} Hz RMS, latency within {scores.latency_error:.1f} ms", end="; ")
     print(
-        f"explained variance of V {100 * without:.1f} % in sweeps without spikes, {100 * between:.1f} % between the spikes of all"
+        f"explained variance {100 * without:.1f} % in sweeps without spikes, {100 * between:.1f} % between all spikes"
     )
 
 
-def draw(scores: FiringScores, data: Recording, model: Recording, held_out: list[int]) -> plt.Figure:
+def draw(scores: FiringScores, data: Recording, played: Played, held_out: list[int]) -> plt.Figure:
     """The f-I curve, and three sweeps that were held out."""
     shown = [held_out[k] for k in np.unique(np.linspace(0, len(held_out) - 1, 3).round().astype(int))]
     figure, axes = plt.subplots(1, len(shown) + 1, figsize=(3.0 * (len(shown) + 1), 2.8), layout="constrained")
@@ -142,9 +143,13 @@ def draw(scores: FiringScores, data: Recording, model: Recording, held_out: list
     axes[0].set(xlabel="Current (pA)", ylabel="Rate (Hz)")
     axes[0].legend(frameon=False, fontsize=7)
     for ax, k in zip(axes[1:], shown, strict=True):
-        for recording, color, width, name in ((data, "#999999", 1.2, "Data"), (model, "#c03028", 0.8, "Model")):
+        for recording, color, width, name in (
+            (data, "#999999", 1.2, "Data"),
+            (played.recording, "#c03028", 0.8, "Model"),
+        ):
             (sweep,) = recording.select([k])
             ax.plot(sweep.ts, sweep.voltage, color=color, linewidth=width, label=name)
+        ax.plot(played.spikes[k], np.full(played.spikes[k].size, ax.get_ylim()[1]), "|", color="#c03028")
         title = f"{scores.amplitude[scores.sweep == k][0]:.0f} pA, held out"
         ax.set(xlabel="Time (ms)", ylabel="Voltage (mV)", title=title, xlim=(0.0, 1000.0))
     for ax in axes:
@@ -188,7 +193,8 @@ def main() -> None:
         print(f"spikes in the pieces of the ramp: data {counts[0]}, model {counts[1]}")
     options.out.mkdir(parents=True, exist_ok=True)
     result.save(options.out / "fit.json")
-    draw(scores, data, played.recording, held_out).savefig(options.out / "fit.png", dpi=150)
+    result.report(options.out / "report.html", "GIF cell")
+    draw(scores, data, played, held_out).savefig(options.out / "fit.png", dpi=150)
 
 
 if __name__ == "__main__":

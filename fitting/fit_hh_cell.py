@@ -175,6 +175,7 @@ def main() -> None:
     compare(result, targets, amplitudes, train)
     options.out.mkdir(parents=True, exist_ok=True)
     result.save(options.out / "fit.json")
+    result.report(options.out / "report.html", "Conductance-based cell")
     draw(result, targets, amplitudes, train).savefig(options.out / "fit.png", dpi=150)
 
 

@@ -41,6 +41,12 @@ _DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
 @click.option("--starts", type=click.IntRange(min=1), default=8, show_default=True, help="Number of starts [1].")
 @click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="Steps of the optimiser [1].")
 @click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="File for the progress: the same command goes on from it after a kill.",
+)
+@click.option(
     "--stimulus-folder", type=click.Path(path_type=Path), default=None, help="Folder of an ABF's ATF waveforms."
 )
 @model_option
@@ -54,6 +60,7 @@ def fit(
     free: tuple[str, ...],
     starts: int,
     steps: int,
+    checkpoint: Path | None,
     stimulus_folder: Path | None,
     settings: tuple[str, ...],
     out: Path,
@@ -62,7 +69,7 @@ def fit(
     """Fit a model to RECORDING (ABF, NWB, CSV or NPZ).
 
     Finds sweeps, current steps and spikes; E_L, R_m and tau_m of lif come from the subthreshold sweeps. Writes
-    fit.json, fit.png and report.md. CSV and NPZ hold columns time_ms, voltage_mV, current_pA and optionally sweep.
+    fit.json, fit.png, report.md and report.html. CSV and NPZ hold columns time_ms, voltage_mV, current_pA and optionally sweep.
 
     \b
     Examples:
@@ -79,12 +86,13 @@ def fit(
     data = read_recording(recording, stimulus_folder=stimulus_folder)
     neuron, goal, bounds = PROBLEMS[_checked(kind, target)](data, neuron, sweep, area)
     bounds = dict(map(_bounds, free)) or bounds
-    result = run(neuron, goal, free=bounds, n_starts=starts, steps=steps, seed=seed)
+    result = run(neuron, goal, free=bounds, n_starts=starts, steps=steps, seed=seed, checkpoint=checkpoint)
     show(result)
     with output_folder(out) as folder:
         result.save(folder / "fit.json")
         save_figure(result.plot(), folder / "fit.png")
         text = f"{type(neuron).__name__} fitted to the {_NAMES[target]} of {recording.name}."
+        result.report(folder / "report.html", f"Fit of {recording.name}")
         (folder / "report.md").write_text(section(f"Fit of {recording.name}", text, result, ["fit.png"]))
     click.echo(f"results in {out}/")
 

@@ -10,24 +10,37 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro import params
+from jaxneuro._solution import Solution
 from jaxneuro.fitters._experiment import Experiment
+from jaxneuro.fitters._joint import JointPrediction
 from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals
 from jaxneuro.fitters._priors import AbstractPrior
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import where
-from jaxneuro.results import RESULTS
+from jaxneuro.results import RESULTS, outcome_names
 from jaxneuro.solvers import AbstractSolver
 
 if TYPE_CHECKING:
     import optax
 
-__all__ = ["CHUNK", "Problem", "State", "advance", "initial_state", "losses_at", "n_residuals", "restarted"]
+__all__ = [
+    "CHUNK",
+    "Problem",
+    "State",
+    "advance",
+    "initial_state",
+    "losses_at",
+    "n_residuals",
+    "restarted",
+    "why_failed",
+]
 
 CHUNK = 10  # steps per compiled call: Ctrl-C and the progress bar wait for one call
 # One Levenberg-Marquardt step crosses at most this much of a transform's u, whose width is about 4.
@@ -140,6 +153,23 @@ def losses_at(problem: Problem, u: Float[Array, "s p"]) -> Float[Array, " s"]:
     """Losses without their derivatives; NaN where the simulation fails."""
 
     return jax.lax.map(lambda u: problem.value(problem.errors(u)), u, batch_size=min(_ABREAST, u.shape[0]))
+
+
+def why_failed(problem: Problem, u: Float[Array, " p"]) -> str:
+    """How the first simulation at u that fails ends, and when, if its voltage says so."""
+    held = problem.holding(problem.values(u))
+    prediction = held.target.predict(held.model, problem.solver)
+    names = outcome_names()
+    first = next((int(v) for v in np.ravel(prediction.result._value) if names[int(v)] != "successful"), None)
+    if first is None:
+        return "its simulations go well, but the loss is not finite"
+    runs = prediction.terms.values() if isinstance(prediction, JointPrediction) else [prediction]
+    for run in runs:
+        if isinstance(run, Solution):
+            is_bad = ~np.isfinite(np.asarray(run.voltage))
+            if is_bad.any():
+                return f"the voltage of the first is not finite from t={float(run.ts[int(np.argmax(is_bad))]):g} ms on"
+    return f"the first ends as `{names[first]}`"
 
 
 def initial_state(optimizer: "optax.GradientTransformation", u: Float[Array, "s p"]) -> State:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
-from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals
+from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals, why_failed
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._joint import loss_of, n_independent
 from jaxneuro.fitters._losses import AbstractLoss
@@ -78,7 +78,7 @@ def fit(
     - `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
     - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
       Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
-      optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, from near starts or for likelihoods;
+      optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, near the optimum or of likelihoods;
       "population" for searches by 25 and 15 generations of 48 around each start (CMA-ES) before these, where a model
       may fall silent; "auto" for what suits the target.
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one, and all
@@ -170,8 +170,8 @@ def _result(
     losses = np.asarray(state.best.loss)
     if not np.any(np.isfinite(losses)):
         raise RuntimeError(
-            f"Fit must find a finite loss, but none of its {losses.size} starts has one; narrow "
-            "the bounds in `free`, or use a solver with a smaller dt."
+            f"Fit must find a finite loss, but none of {losses.size} starts has one ({why_failed(problem, u0[0])}); "
+            "narrow the bounds in `free`, or use a solver with a smaller dt."
         )
     best = int(np.argmin(losses))
     # a value on its bound may be beyond it by rounding, which the model would refuse

@@ -15,6 +15,7 @@ from jaxneuro import params, units
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
 from jaxneuro.fitters._engine import Problem
+from jaxneuro.fitters._joint import Joint, JointLoss
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
@@ -94,6 +95,24 @@ class FitResult:
         """Parameter name -> fitted value [its unit]."""
         return {name: fitted.value for name, fitted in self.params.items()}
 
+    @property
+    def errors(self) -> dict[str, tuple[float, str]]:
+        """Term of the target -> its error and the unit: the root of its mean square, or the loss itself.
+
+        A target that is no `Joint` has one term, called "all".
+        """
+        if not isinstance(self.target, Joint):
+            return {"all": _error(self.loss, self.loss_unit)}
+        loss = JointLoss()
+        values = loss.values(loss(self.predict(), self.target), self.target)
+        return {name: _error(float(value), self.target.losses[name].unit) for name, value in values.items()}
+
+    def report(self, path: str | os.PathLike, title: str = "Fit") -> None:
+        """Write one HTML file with figures, parameters, intervals, errors and stages."""
+        from jaxneuro.plot import fit_report
+
+        fit_report(self, path, title)
+
     def predict(self, stimulus: AbstractStimulus | float | None = None, *, t1: float | None = None) -> Any:
         """What the fitted model answers: to the target's own experiment, or to another stimulus.
 
@@ -168,6 +187,7 @@ class FitResult:
                 if path not in free
             },
             "loss": self.loss,
+            "errors": {name: {"value": _finite(value), "unit": unit} for name, (value, unit) in self.errors.items()},
             "loss_unit": self.loss_unit,
             "start_losses": [_finite(loss) for loss in self.start_losses],
             "open_questions": self.sensitivity.sentences() if self.sensitivity else [],
@@ -225,6 +245,10 @@ def load(path: str | os.PathLike) -> FitRecord:
             f"File '{path}' must hold a fit saved by FitResult.save, but does not "
             f"({type(error).__name__}); choose another file."
         ) from error
+
+
+def _error(loss: float, unit: str) -> tuple[float, str]:
+    return (float(np.sqrt(loss)), unit.removesuffix("^2")) if unit.endswith("^2") else (loss, unit)
 
 
 def _end(bound: float | None) -> str:

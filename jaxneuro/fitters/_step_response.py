@@ -1,5 +1,6 @@
 """A cell's answer to a step of current, compared by the features of its spikes and by the voltage before them."""
 
+import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -97,7 +98,7 @@ class StepResponse(AbstractTarget):
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of sweeps, its step a whole fraction of the sampling."""
-        return FixedStep(self.dt / np.ceil(self.dt / default_fixed_solver(model).dt - 1e-9))
+        return FixedStep(self.dt / math.ceil(self.dt / default_fixed_solver(model).dt - 1e-9))
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         check_one_neuron(model)

@@ -16,6 +16,7 @@ from jaxneuro.plot._fit import plot_fit as plot_fit
 from jaxneuro.plot._phase_plane import plot_phase_plane as plot_phase_plane
 from jaxneuro.plot._recording import plot_recording as plot_recording
 from jaxneuro.plot._reliability import plot_reliability as plot_reliability
+from jaxneuro.plot._report import fit_report as fit_report
 from jaxneuro.plot._solution import plot_solution as plot_solution
 from jaxneuro.plot._spike_trains import plot_isi as plot_isi
 from jaxneuro.plot._spike_trains import plot_raster as plot_raster

@@ -9,7 +9,16 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxneuro import units
 from jaxneuro._solution import Solution
-from jaxneuro.fitters import ClampCurrent, FICurve, FitResult, VoltageTrace
+from jaxneuro.fitters import (
+    ClampCurrent,
+    FICurve,
+    FitResult,
+    Joint,
+    SpikeTimes,
+    SpikeTrains,
+    StepResponse,
+    VoltageTrace,
+)
 from jaxneuro.plot._fi import plot_fi
 from jaxneuro.plot._style import BLACK, GREY, RED, axis_label, style
 
@@ -37,7 +46,7 @@ def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
     """
     target = result.target
     panels = _panels(axes, _WIDTH_FI if isinstance(target, FICurve) else _WIDTH)
-    draw = {VoltageTrace: _draw_trace, ClampCurrent: _draw_current, FICurve: _draw_fi}.get(type(target), _draw_spikes)
+    draw = _DRAWN[type(target)]
     with style():
         draw(panels[0], result)
         if len(panels) > 1:
@@ -80,6 +89,42 @@ def _draw_both(ax: Axes, result: FitResult, model: Any) -> None:
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)  # above, where no spike is
 
 
+def _draw_response(ax: Axes, result: FitResult) -> None:
+    target = result.target
+    ax.plot(target.ts, target.voltage, color=_PALE, linewidth=3.0, label="Data")
+    ax.plot(target.ts, target.recorded(result.predict())[: target.ts.size], color=RED, label="Model")
+    ax.set_xlim(0.0, target.end)
+    ax.set_xlabel(axis_label("Time", "ms"))
+    ax.set_ylabel(axis_label("Membrane potential", "mV"))
+    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+
+
+def _draw_trains(ax: Axes, result: FitResult) -> None:
+    """Spikes of every trial above the mean rate that the model has along them."""
+    target, run = result.target, result.predict()
+    rate = 1e3 * np.mean(np.where(np.asarray(run.is_held), 0.0, np.exp(np.asarray(run.log_rate))), axis=0)
+    ax.plot(target.dt * np.arange(rate.size), rate, color=RED, linewidth=0.7)
+    top = 1.05 * float(rate.max())
+    for row, times in enumerate(np.asarray(target.times)):
+        shown = times[np.isfinite(times)]
+        ax.vlines(shown, top * (1 + 0.05 * row), top * (1.04 + 0.05 * row), color=BLACK, linewidth=0.7)
+    ax.set_xlim(0.0, target.t1)
+    ax.set_xlabel(axis_label("Time", "ms"))
+    ax.set_ylabel(axis_label("Rate of the model", "Hz"))
+
+
+def _draw_terms(ax: Axes, result: FitResult) -> None:
+    """The error of each term over its scale: 1 is what was called one error."""
+    target = result.target
+    errors = result.errors
+    shares = [value / float(target.scales[name]) for name, (value, _) in errors.items()]
+    ax.barh(range(len(shares)), shares, color=RED, height=0.6)
+    ax.set_yticks(range(len(shares)), list(errors))
+    ax.invert_yaxis()
+    ax.axvline(1.0, color=GREY, linewidth=0.7, linestyle=":")
+    ax.set_xlabel("Error over its scale")
+
+
 def _draw_fi(ax: Axes, result: FitResult) -> None:
     target, unit = result.target, result.model.input_unit
     shown = "pA" if units.same_dimension(unit, "pA") else unit
@@ -120,7 +165,19 @@ def _draw_losses(ax: Axes, result: FitResult) -> None:
     others = np.delete(lowest, best, axis=1)
     ax.plot(steps, np.where(np.isfinite(others), others, np.nan), color=GREY, linewidth=0.7)
     ax.plot(steps, np.where(np.isfinite(lowest[:, best]), lowest[:, best], np.nan), color=RED)
-    ax.set_yscale("log")
+    if np.nanmin(np.where(np.isfinite(lowest), lowest, np.nan)) > 0:  # a likelihood may be of either sign
+        ax.set_yscale("log")
     ax.set_xlim(0, max(len(finite) - 1, 1))
     ax.set_xlabel("Step")
     ax.set_ylabel(axis_label("Lowest loss", result.loss_unit.replace("^2", "²") or "1"))
+
+
+_DRAWN = {
+    VoltageTrace: _draw_trace,
+    ClampCurrent: _draw_current,
+    FICurve: _draw_fi,
+    SpikeTimes: _draw_spikes,
+    SpikeTrains: _draw_trains,
+    StepResponse: _draw_response,
+    Joint: _draw_terms,
+}
