@@ -96,7 +96,7 @@ def test_fit_of_a_csv_writes_parameters_and_curve(jaxneuro, tmp_path):
     error = np.array(curve["rate_model_hz"]) - np.array(curve["rate_data_hz"])
     # one spike in 200 ms is 5 Hz
     assert np.sqrt(np.mean(error**2)) < 5.0
-    assert files(tmp_path / "fitted") == ["fit.json", "fit.png", "report.md"]
+    assert files(tmp_path / "fitted") == ["fit.json", "fit.png", "report.html", "report.md"]
     assert "fit.png" in (tmp_path / "fitted/report.md").read_text()
 
 

@@ -69,7 +69,8 @@ def fit(
     """Fit a model to RECORDING (ABF, NWB, CSV or NPZ).
 
     Finds sweeps, current steps and spikes; E_L, R_m and tau_m of lif come from the subthreshold sweeps. Writes
-    fit.json, fit.png, report.md and report.html. CSV and NPZ hold columns time_ms, voltage_mV, current_pA and optionally sweep.
+    fit.json, fit.png, report.md and report.html. CSV and NPZ hold columns time_ms, voltage_mV, current_pA and
+    optionally sweep.
 
     \b
     Examples:
