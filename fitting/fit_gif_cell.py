@@ -17,9 +17,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jaxneuro import GLIF, EscapeRate, ExactSpikes, SpikeCurrent, SpikeThreshold, Step, params
-from jaxneuro.analysis import explained_variance, find_spikes, firing_scores, main_step, passive_properties
-from jaxneuro.analysis.scores import FiringScores
+from jaxneuro import GLIF, EscapeRate, ExactSpikes, SpikeCurrent, SpikeThreshold, Step, analysis, params
 from jaxneuro.fitters import (
     Electrode,
     FICurve,
@@ -53,7 +51,7 @@ SPIKING = {
     "current.jump": (-0.5, -0.0005),
     "current.tau": (30.0, 500.0),
     "a_V": (-0.2, 0.05),
-    "b_V": (0.01, 0.3),  # a threshold that followed the voltage more slowly would be an adaptation
+    "b_V": (0.01, 0.3),  # slower, it would be an adaptation
 }
 ABOVE = np.array([0.7, 1.4, 2.1])  # widths of the noisy threshold by which one without noise may lie above it
 
@@ -70,7 +68,7 @@ def parse() -> argparse.Namespace:
 
 def fit_membrane(train: Recording, silent: list[int], steps: int) -> FitResult:
     """Sweeps without spikes, as a whole."""
-    cell = passive_properties(train)
+    cell = analysis.passive_properties(train)
     electrode = Electrode(R_s=cell.R_series)
     terms = {f"sweep {k}": trace_of(train.select([k])[0], every=20, electrode=electrode) for k in silent}
     parts = {
@@ -86,10 +84,10 @@ def fit_membrane(train: Recording, silent: list[int], steps: int) -> FitResult:
 def fit_spikes(model: GLIF, train: Recording, steps: int) -> tuple[FitResult, FitResult]:
     """By the likelihood of the spikes in the step of all sweeps; then without noise, by the f-I curve and the times of
     spikes in sweeps with several, of which the first counts by itself too."""
-    window = main_step(train)
+    window = analysis.main_step(train)
     onset, end = window.onset, SOLVER.dt * np.floor((window.onset + window.duration) / SOLVER.dt)
     sweeps = [train.select([int(k)])[0] for k in window.sweep]
-    spikes = [(times := find_spikes(s.ts, s.voltage))[(times >= onset) & (times < end)] for s in sweeps]
+    spikes = [(times := analysis.find_spikes(s.ts, s.voltage))[(times >= onset) & (times < end)] for s in sweeps]
     stimuli = [Step(1e-3 * pA, onset=onset, duration=window.duration) for pA in window.amplitude]
     trials = [times if times.size else [np.inf] for times in spikes]
     noisy = EscapeRate(params.replace(model, {"V_th": -48.0}), rate_0=10.0, Delta_u=2.0)
@@ -118,10 +116,10 @@ def inside(value: float, low: float, high: float) -> float:
     return float(np.clip(value, low + 0.02 * (high - low), high - 0.02 * (high - low)))
 
 
-def report(name: str, scores: FiringScores, data: Recording, model: Recording, silent: list[int]) -> None:
+def report(name: str, scores: analysis.FiringScores, data: Recording, model: Recording, silent: list[int]) -> None:
     chosen = [int(k) for k in scores.sweep]
     quiet = [k for k in chosen if k in silent]
-    between, without = (explained_variance(data.select(k), model.select(k)) for k in (chosen, quiet))
+    between, without = (analysis.explained_variance(data.select(k), model.select(k)) for k in (chosen, quiet))
     print(f"\n{name} sweeps\n{scores.table()}")
     print(f"f-I curve {scores.rate_error:.2f} Hz RMS, latency within {scores.latency_error:.1f} ms", end="; ")
     print(
@@ -129,7 +127,7 @@ def report(name: str, scores: FiringScores, data: Recording, model: Recording, s
     )
 
 
-def draw(scores: FiringScores, data: Recording, played: Played, held_out: list[int]) -> plt.Figure:
+def draw(scores: analysis.FiringScores, data: Recording, played: Played, held_out: list[int]) -> plt.Figure:
     """The f-I curve, and three sweeps that were held out."""
     shown = [held_out[k] for k in np.unique(np.linspace(0, len(held_out) - 1, 3).round().astype(int))]
     figure, axes = plt.subplots(1, len(shown) + 1, figsize=(3.0 * (len(shown) + 1), 2.8), layout="constrained")
@@ -163,10 +161,10 @@ def main() -> None:
     try:
         data = read_recording(options.recording)
         ramp = None if options.ramp is None else read_recording(options.ramp)
-        measured = passive_properties(data)
+        measured = analysis.passive_properties(data)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(str(error)) from None
-    silent = [sweep.index for sweep in data if not find_spikes(sweep.ts, sweep.voltage).size]
+    silent = [sweep.index for sweep in data if not analysis.find_spikes(sweep.ts, sweep.voltage).size]
     train = data.select(sweep.index for sweep in data if sweep.index % 2 == 0)
     began = time.process_time()
     membrane = fit_membrane(train, [s.index for s in train if s.index in silent], 5 if options.quick else 20)
@@ -178,18 +176,18 @@ def main() -> None:
 
     electrode = next(iter(membrane.target.terms.values())).electrode
     played = play(result.model, data, electrode=electrode, solver=SOLVER)
-    scores = firing_scores(data, played.spikes)
+    scores = analysis.firing_scores(data, played.spikes)
     fitted = [s.index for s in train]
     held_out = [s.index for s in data if s.index not in fitted]
     for name, chosen in (("Fitted", fitted), ("Held-out", held_out)):
         report(name, scores.select(chosen), data, played.recording, silent)
-    found = passive_properties(played.recording)
+    found = analysis.passive_properties(played.recording)
     for name, unit in (("R_m", "MOhm"), ("tau_m", "ms"), ("R_series", "MOhm"), ("E_L", "mV")):
         print(f"{name} of small steps: data {getattr(measured, name):.1f}, model {getattr(found, name):.1f} {unit}")
     if ramp is not None:
         ends = ramp[0].ts.size * ramp[0].dt * np.arange(len(ramp) + 1)
         times = play(result.model, ramp.joined(), solver=SOLVER).spikes[0]
-        counts = [find_spikes(s.ts, s.voltage).size for s in ramp], np.histogram(times, ends)[0].tolist()
+        counts = [analysis.find_spikes(s.ts, s.voltage).size for s in ramp], np.histogram(times, ends)[0].tolist()
         print(f"spikes in the pieces of the ramp: data {counts[0]}, model {counts[1]}")
     options.out.mkdir(parents=True, exist_ok=True)
     result.save(options.out / "fit.json")

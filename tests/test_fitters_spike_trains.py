@@ -239,7 +239,7 @@ def test_joint_terms_side_by_side_answer_as_one_by_one():
     short = VoltageTrace(0.5, terms["200 pA"].voltage[:101], Step(0.1), electrode=Electrode())
     joint = Joint({"short": short} | terms)
     solver = joint.solver_for(PASSIVE)
-    together = joint.predict(PASSIVE, solver)
+    together = joint.predict(PASSIVE, solver).terms
     assert list(together) == list(joint.terms) == ["short", *terms]
     for name, term in joint.terms.items():
         np.testing.assert_allclose(together[name].voltage, term.predict(PASSIVE, solver).voltage, rtol=1e-13)
@@ -278,7 +278,7 @@ def test_joint_wrong_use_is_one_sentence():
     a, b = sweep(0.1), sweep(0.2)
     cases = {
         "terms.*map names to targets": ({}, {}),
-        "terms.*map names.*1.5": ({"a": 1.5}, {}),
+        "terms.*map names.*float for 'a'": ({"a": 1.5}, {}),
         "names without dots.*'a.b'": ({"a.b": a}, {}),
         "names without dots.*1": ({1: a}, {}),
         "scales.*must name terms.*'c'.*choose from a, b": ({"a": a, "b": b}, {"scales": {"c": 1.0}}),

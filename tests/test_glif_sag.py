@@ -105,14 +105,20 @@ def test_glif_sag_stays_at_its_reset_for_t_ref_and_leaves_it_then():
 
 def test_glif_sag_derivatives_are_those_of_differences():
     """Of voltages on the way and of spike times, by the current's own parameters, also where it is zero."""
-
     firing = with_sag(0.01)
 
+    @jax.vmap
     def answer(x):
-        low = run(params.replace(PASSIVE, x), Step(-0.3, 5.0), t1=60.0)
-        spiking = run(params.replace(firing, x), Step(0.8, 5.0), t1=60.0, n=3)
-        return low.voltage[30::30], low.ys.w[30::30], spiking.spike_times
+        found = run(params.replace(firing, x), Step(0.8, 5.0), t1=40.0, n=3)
+        return found.voltage[15::10], found.ys.w[15::10], found.spike_times
 
-    for a_w in (0.02, 0.0):
-        assert_derivatives_agree(answer, {"a_w": a_w, "tau_w": 40.0}, rtol=1e-6)
-    assert np.all(np.isfinite(answer({"a_w": 0.02, "tau_w": 40.0})[2]))
+    x = {"a_w": jnp.array([0.02, 0.0]), "tau_w": jnp.array([40.0, 60.0])}
+    assert np.all(np.isfinite(answer(x)[2]))
+    assert_derivatives_agree(answer, x, rtol=1e-6, modes=("forward",))
+
+
+def test_glif_is_made_inside_a_compiled_function():
+    """Also of arrays that are known there, which JAX makes tracers of as soon as they are computed with."""
+    fields = {name: getattr(FIRING, name) for name in vars(FIRING)}
+    made = jax.jit(lambda tau_m: GLIF(**fields | {"tau_m": tau_m}))(jnp.asarray(9.0))
+    assert made.tau_m == 9.0 and made.reset_gain == FIRING.reset_gain

@@ -157,12 +157,18 @@ def _worst(outcome: RESULTS) -> RESULTS:
 
 
 def _checked_terms(terms: Any) -> dict[str, AbstractTarget]:
-    if not isinstance(terms, Mapping) or not terms or not all(isinstance(t, AbstractTarget) for t in terms.values()):
+    if not isinstance(terms, Mapping) or not terms:
+        found = "is empty" if isinstance(terms, Mapping) else f"is a {type(terms).__name__}"
         raise ValueError(
-            f"Argument `terms` must map names to targets, but is a {type(terms).__name__}; write e.g. "
+            f"Argument `terms` must map names to targets, but {found}; write e.g. "
             '{"step": VoltageTrace(...), "rate": FICurve(...)}.'
         )
-    for name in terms:
+    for name, term in terms.items():
+        if not isinstance(term, AbstractTarget):
+            raise ValueError(
+                f"Argument `terms` must map names to targets, but has a {type(term).__name__} for {name!r}; build one "
+                "from your data."
+            )
         if not isinstance(name, str) or "." in name:
             raise ValueError(
                 f"Argument `terms` must have names without dots, which divide names of parameters, but has {name!r}; "

@@ -65,9 +65,9 @@ def descent(target: AbstractTarget, steps: int, share: float) -> list[Stage]:
 def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
     """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
     each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
-    drawn = [Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True) for k in _STRENGTHS]
-    rest = max(steps - each * len(drawn), 1)
-    return [*drawn, Stage("free run", drawn(target, 0.0), rest, True, True)]
+    nudged = [Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True) for k in _STRENGTHS]
+    rest = max(steps - each * len(nudged), 1)
+    return [*nudged, Stage("free run", drawn(target, 0.0), rest, True, True)]
 
 
 def population(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:
