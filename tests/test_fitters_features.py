@@ -42,9 +42,12 @@ def by_loop(V, threshold, stop):
             continue
         spike = {"time": TS[k] + DT * (threshold - V[k]) / (V[k + 1] - V[k]), "peak": -np.inf, "trough": np.inf}
         k += 1
+        rose = k
         while V[k] >= threshold:
-            spike["peak"] = max(spike["peak"], V[k])
             k += 1
+        top = rose + int(np.argmax(V[rose:k]))
+        parabola = np.polyfit([-1.0, 0.0, 1.0], V[top - 1 : top + 2], 2)
+        spike["peak"] = np.polyval(parabola, -parabola[1] / (2 * parabola[0]))
         spike["end"] = TS[k - 1] + DT * (V[k - 1] - threshold) / (V[k - 1] - V[k])
         begun = k
         while k < V.size - 1 and V[k] < threshold:

@@ -15,13 +15,15 @@ LAGS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
 class SpikeFeatures(NamedTuple):
     """Of the first `room` spikes of a trace, arrays (room,), padded.
 
-    `has_spike`; `time` at which the voltage crosses the threshold upwards [ms], `end`, at which it does so downwards;
+    `has_spike`; `is_over`, whether it ends within the trace; `time` at which the voltage crosses the threshold upwards
+    [ms], `end`, at which it does so downwards, the end of the trace if it does not;
     `peak` in between and `trough`, the lowest voltage from there to the next spike or the end [mV]; `width` at the
     threshold [ms]; `waveform` at LAGS after `time` [mV], shape (room, n_lag), and `is_own` [same shape], whether
     that is a sample of this spike and of no other.
     """
 
     has_spike: Bool[Array, " room"]
+    is_over: Bool[Array, " room"]
     time: Float[Array, " room"]
     end: Float[Array, " room"]
     peak: Float[Array, " room"]
@@ -53,7 +55,9 @@ def spike_features(
     has_spike = jnp.arange(room) < jnp.sum(up)
     # the first fall after each rise; a trace that begins above the threshold has one fall too many
     falls = jnp.nonzero(down, size=room + 1, fill_value=n - 2)[0]
-    falling = falls[jnp.clip(jnp.searchsorted(falls, rising), 0, room)]
+    order = jnp.searchsorted(falls, rising)
+    falling = falls[jnp.clip(order, 0, room)]
+    is_over = has_spike & (order < jnp.sum(down))
     times = t0 + dt * jnp.arange(n)
 
     def crossing(k: Array) -> Array:
@@ -64,14 +68,25 @@ def spike_features(
     # every sample belongs to the last spike that began before it
     owner = jnp.append(0, jnp.cumsum(up)) - 1
     number = jnp.where((owner >= 0) & (owner < room), owner, room)
-    peak = jax.ops.segment_max(voltage, number, num_segments=room + 1)[:room]
+    highest = jax.ops.segment_max(voltage, number, num_segments=room + 1)
+    is_top = voltage == highest[number]
+    top = jax.ops.segment_min(jnp.where(is_top, jnp.arange(n), n - 2), number, num_segments=room + 1)[:room]
+    peak = _vertex(voltage, jnp.clip(top, 1, n - 2))
     is_after = ~above & (jnp.arange(n) > falling[jnp.clip(owner, 0, room - 1)]) & (times <= stop)
     trough = jax.ops.segment_min(jnp.where(is_after, voltage, jnp.inf), number, num_segments=room + 1)[:room]
     trough = jnp.where(jnp.isfinite(trough), trough, threshold)
-    time, end = crossing(rising), crossing(falling)
+    time, end = crossing(rising), jnp.where(has_spike & ~is_over, times[-1], crossing(falling))
     before = jnp.append(t0, end[:-1]) + 3.0  # ms after the spike before, when that is over
     after = jnp.where(jnp.append(has_spike[1:], False), jnp.append(time[1:], stop), stop) - 1.5
-    at = time[:, None] + jnp.array(LAGS)
+    at = time[:, None] + jnp.array(LAGS)[None]
     is_own = has_spike[:, None] & (at > before[:, None]) & (at < after[:, None])
     waveform = interpolated(voltage, at, t0, dt)
-    return SpikeFeatures(has_spike, time, end, jnp.where(has_spike, peak, threshold), trough, waveform, is_own)
+    return SpikeFeatures(has_spike, is_over, time, end, jnp.where(has_spike, peak, threshold), trough, waveform, is_own)
+
+
+def _vertex(voltage: Float[Array, " n_time"], k: Array) -> Array:
+    """Height of the parabola through a sample and its neighbours: the largest sample alone has kinks."""
+    left, middle, right = (voltage[k + shift] for shift in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    is_bent = bend < 0
+    return jnp.where(is_bent, middle - (right - left) ** 2 / (8 * jnp.where(is_bent, bend, -1.0)), middle)

@@ -184,9 +184,7 @@ def _result(
     sensitivity = _sensitivity(problem, state, best, found, free, n_errors) if is_sure else None
     std = sensitivity.std if sensitivity else {}
     fitted = {
-        name: FittedParam(
-            found[name], one.info.unit, begun[name], *one.bounds, std=std.get(name), of_model=one.of_model
-        )
+        name: FittedParam(found[name], one.info.unit, begun[name], *one.bounds, std=std.get(name), paths=one.paths)
         for name, one in free.items()
     }
     held = problem.holding(found)
@@ -226,7 +224,7 @@ def _stages(strategy: str, target: AbstractTarget, steps: int, seed: int, has_ne
     if strategy == "nudging":
         return nudging(target, steps)
     if strategy == "population":
-        return population(target, steps, seed)
+        return population(target, steps, seed, has_newton)
     share = 0.0 if not has_newton else 1.0 if strategy == "newton" else POLISH
     return descent(target, steps, share)
 
@@ -260,7 +258,8 @@ def _sensitivity(
     # of squares, whose curvature is 2 J^T J / n, the residuals themselves tell the variance; a likelihood needs none
     is_likelihood = isinstance(problem.loss, AbstractLoss) and problem.loss.is_likelihood
     matrix = (1.0 if is_likelihood else 0.5) * n_errors * curvature * np.outer(per_u, per_u)
-    variance = 1.0 if is_likelihood else float(loss) * n_errors / max(n_errors - len(names), 1)
+    # priors are weighed against residuals that scatter by 1
+    variance = 1.0 if is_likelihood or problem.priors else float(loss) * n_errors / max(n_errors - len(names), 1)
     return Sensitivity(names, values, matrix, variance, on_bound)
 
 

@@ -140,6 +140,8 @@ def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
         return int(np.isfinite(np.asarray(target.times)).sum())
     if isinstance(target, VoltageTrace) and target.mask is not None:
         return int(np.sum(target.mask))
+    if isinstance(target, StepResponse):
+        return None  # its tolerances are no standard deviations
     if not isinstance(target, Joint):
         return n_errors
     is_even = all(len({float(x) for x in numbers.values()}) == 1 for numbers in (target.scales, target.weights))

@@ -42,8 +42,13 @@ class FittedParam:
     true: float | None = None
     std: float | None = None
     """Standard deviation that the residuals' curvature gives, were they independent; None where it is unknown."""
-    of_model: bool = True
-    """Whether it is a parameter of the model, and not of the electrode or the stimulus."""
+    paths: tuple[str, ...] = ()
+    """Where it belongs, "model.channels.leak.g_max" or "target.electrode.R_s"; several for a shared one."""
+
+    @property
+    def of_model(self) -> bool:
+        """Whether it is a parameter of the model, and not of the electrode or the stimulus."""
+        return any(path.startswith("model.") for path in self.paths)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -222,7 +227,12 @@ class FitRecord:
     def apply(self, model: AbstractModel) -> AbstractModel:
         """`model` with the fitted values and those that were fixed."""
         fixed = {name: np.asarray(entry["value"]) for name, entry in self.data["fixed"].items()}
-        fitted = {name: fitted.value for name, fitted in self.params.items() if fitted.of_model}
+        fitted = {
+            path.removeprefix("model."): one.value
+            for one in self.params.values()
+            for path in one.paths
+            if path.startswith("model.")
+        }
         return params.replace(model, fixed | fitted)
 
 
@@ -238,7 +248,8 @@ def load(path: str | os.PathLike) -> FitRecord:
         raise FileNotFoundError(f"File '{path}' must exist, but does not; check its name.")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        fitted = {name: FittedParam(**entry) for name, entry in data["params"].items()}
+        # files without paths are of fits that only knew the model's parameters
+        fitted = {name: FittedParam(**{"paths": (f"model.{name}",)} | entry) for name, entry in data["params"].items()}
         return FitRecord(fitted, data["loss"], data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(

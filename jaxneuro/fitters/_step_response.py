@@ -15,7 +15,7 @@ from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._features import LAGS, SpikeFeatures, interpolated, spike_features
 from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._targets import AbstractTarget
-from jaxneuro.models import AbstractModel
+from jaxneuro.models import AbstractModel, AbstractSpikingModel
 from jaxneuro.solvers import AbstractSolver, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import Step
 
@@ -67,6 +67,8 @@ class StepResponse(AbstractTarget):
                 f"Argument `voltage` must be a list of finite numbers [mV], but has shape {data.shape} and "
                 f"{np.count_nonzero(~np.isfinite(data))} that are not finite; give one sweep, and cut it there."
             )
+        if not 0 < dt < np.inf:
+            raise ValueError(f"Argument `dt` must be a positive number [ms], but is {dt}; use e.g. 0.05.")
         end = dt * (data.size - 1)
         if not 0 < onset < end:
             raise ValueError(
@@ -102,6 +104,11 @@ class StepResponse(AbstractTarget):
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         check_one_neuron(model)
+        if isinstance(model, AbstractSpikingModel):
+            raise ValueError(
+                f"Argument `model` must be smooth, so that its spikes have a shape, but is a {type(model).__name__}; "
+                "use SpikeTimes or SpikeTrains."
+            )
         checked_run(model, self.stimulus, t0=0.0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=1)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
@@ -154,6 +161,7 @@ class FeatureLoss(AbstractLoss):
         both = data.has_spike & model.has_spike
         n_data = jnp.sum(data.has_spike)
         weight = jnp.where(both, 1 / jnp.sqrt(jnp.maximum(jnp.minimum(n_data, 4) / 2, 1.0)), 0.0)
+        whole = jnp.where(data.is_over & model.is_over, weight, 0.0)
         waveform = jnp.where(data.is_own & model.is_own, model.waveform - data.waveform, 0.0) / self.waveform
         # steep flanks scatter more: the tolerance there is wider
         near = jnp.where(jnp.abs(jnp.array(LAGS)) < 2.5, 1.5, 1.0)
@@ -161,10 +169,10 @@ class FeatureLoss(AbstractLoss):
         parts = [
             weight * self._intervals(data.time, model.time, both, target.onset),
             weight * self._since(data.time, model.time, both, target.onset),
-            weight * (model.peak - data.peak) / self.peak,
-            weight * (model.trough - data.trough) / self.trough * jnp.where(last, 0.5, 1.0),
-            weight * (model.width - data.width) / self.width,
-            (weight[:, None] * waveform / near).ravel(),
+            whole * (model.peak - data.peak) / self.peak,
+            whole * (model.trough - data.trough) / self.trough * jnp.where(last, 0.5, 1.0),
+            whole * (model.width - data.width) / self.width,
+            (weight[:, None] * waveform / near[None]).ravel(),
             self._count(data, model, target),
             self._counts(data, model, recorded, target),
             self._quiet(data, model, recorded, target),
@@ -202,9 +210,9 @@ class FeatureLoss(AbstractLoss):
         low = jnp.where(n_missing > 0, jnp.minimum(highest + 20.0, 0.0) / 4, 0.0)
         room = data.time.size
         extra = jnp.where(n_model > n_data, model.time[jnp.clip(n_data, 0, room - 1)] - target.end - 5.0, 0.0)
-        late = jnp.where(
-            (n_data > 0) & (n_model >= n_data), model.time[jnp.clip(n_data - 1, 0)] - target.end + 5.0, 0.0
-        )
+        of_last = jnp.clip(n_data - 1, 0)
+        allowed = jnp.maximum(data.time[of_last], target.end - 5.0)
+        late = jnp.where((n_data > 0) & (n_model >= n_data), model.time[of_last] - allowed, 0.0)
         is_wrong = (n_data == 0) & (model.time[0] < target.end) & model.has_spike[0]
         early = jnp.sum(model.has_spike & (model.time < target.onset))
         numbers = [9 * jnp.sqrt(n_missing), low, jnp.minimum(extra, 0.0) / 10, jnp.maximum(late, 0.0) / 10]

@@ -70,8 +70,8 @@ def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
     return [*nudged, Stage("free run", drawn(target, 0.0), rest, True, True)]
 
 
-def population(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:
-    """A wide search and a narrow one, Levenberg-Marquardt steps after each."""
+def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool) -> list[Stage]:
+    """A wide search and a narrow one, Levenberg-Marquardt steps after each if the loss has residuals."""
 
     def search(width: float, generations: int) -> Stage:
         return Stage("population", target, 0, False, True, Population(width, generations, seed))
@@ -79,6 +79,8 @@ def population(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:
     def newton(n_steps: int) -> Stage:
         return Stage("Levenberg-Marquardt", target, n_steps, True, True)
 
+    if not has_newton:
+        return [search(*_WIDE), search(*_NARROW)]
     first = max(steps // 2, 1)
     return [search(*_WIDE), newton(first), search(*_NARROW), newton(max(steps - first, 1))]
 

@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel, rk4_flow
@@ -117,7 +118,7 @@ class GLIF(AbstractSpikingModel):
                     f"Argument `{name}` must be a dict of {kind.__name__}s by name, but is {parts!r}; give e.g. "
                     f'{{"slow": {kind.__name__}(jump, tau)}}.'
                 )
-        if is_concrete(self.reset_gain) and not jnp.any(self.reset_gain):
+        if is_concrete(self.reset_gain) and not np.any(np.asarray(self.reset_gain)):
             raised = self.V_th + sum(part.jump for part in self.thresholds.values())
             check_below("E_L - reset_drop", self.E_L - self.reset_drop, "V_th + jumps", raised)
 
