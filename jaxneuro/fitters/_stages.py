@@ -99,7 +99,10 @@ def run_stages(
                 n_before = len(reached.history)
                 reached = _advanced(problem, optimizer, reached, stage)
                 bar.update(len(reached.history) - n_before)
-                bar.set_postfix(stage=stage.name, loss=f"{np.min(reached.state.best.loss):.4g}")
+                lowest = float(np.min(reached.state.best.loss))
+                # a population's best has not been evaluated with derivatives yet
+                lowest = lowest if np.isfinite(lowest) or not reached.reports else reached.reports[-1].loss
+                bar.set_postfix(stage=stage.name, loss=f"{lowest:.4g}")
                 if checkpoint is not None:
                     _save(checkpoint, reached, is_last=len(reached.reports) == len(stages))
         except KeyboardInterrupt:
