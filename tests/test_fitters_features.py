@@ -7,8 +7,8 @@ import pytest
 from helpers import assert_derivatives_agree, finite_differences, quick_jit
 from refusals import refused
 
-from jaxneuro import HodgkinHuxley, Step, params, simulate
-from jaxneuro.fitters import FeatureLoss, StepResponse, _strategy, fit
+from jaxneuro import LIF, ExactSpikes, HodgkinHuxley, Step, params, simulate
+from jaxneuro.fitters import FeatureLoss, StepResponse, VoltageTrace, _strategy, fit
 from jaxneuro.fitters._engine import Problem, _evaluate, losses_at
 from jaxneuro.fitters._experiment import Experiment, checked_free
 from jaxneuro.fitters._features import LAGS, spike_features
@@ -245,3 +245,15 @@ def test_population_finds_spikes_that_newton_does_not(double, monkeypatch, tmp_p
     assert found.values == again.values == resumed.values
     assert [stage.loss for stage in resumed.stages] == [stage.loss for stage in found.stages]
     assert other.stages[0].loss != found.stages[0].loss
+
+
+@pytest.mark.slow
+def test_population_serves_a_loss_that_is_one_number(monkeypatch):
+    monkeypatch.setattr(_strategy, "_WIDE", (0.4, 3))
+    monkeypatch.setattr(_strategy, "_NARROW", (0.1, 2))
+    target = VoltageTrace(0.5, simulate(LIF(V_th=0.0), 0.1, t1=20.0, dt_save=0.5, solver=ExactSpikes(0.5)).voltage, 0.1)
+    loss = lambda run, data: jnp.mean((run.voltage - data.voltage) ** 2)  # noqa: E731
+    options = {"n_starts": 1, "steps": 5, "strategy": "population", "progress": False, "loss": loss}
+    result = fit(LIF(V_th=0.0), target, free={"R_m": (50.0, 200.0)}, **options)
+    assert np.isfinite(result.loss) and [s.name for s in result.stages] == ["population", "population", "gradient"]
+    assert result.values["R_m"] == pytest.approx(100.0, rel=0.05)

@@ -5,13 +5,13 @@ import html.parser
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from refusals import refused
 
 from jaxneuro import GLIF, LIF, EscapeRate, ExactSpikes, HodgkinHuxley, Step, simulate
 from jaxneuro.analysis import explained_variance, firing_scores, passive_properties
 from jaxneuro.fitters import Electrode, Joint, SpikeTrains, VoltageTrace, fit, play
 from jaxneuro.recording import Recording
 from jaxneuro.solvers import RK4, FixedStep
-from tests.refusals import refused
 
 TS = np.arange(0.0, 300.0, 0.5)
 AMPLITUDES = np.array([-100.0, -50.0, 50.0, 300.0, 400.0])  # pA

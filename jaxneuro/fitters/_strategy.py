@@ -71,7 +71,8 @@ def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
 
 
 def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool) -> list[Stage]:
-    """A wide search and a narrow one, Levenberg-Marquardt steps after each if the loss has residuals."""
+    """A wide search and a narrow one, Levenberg-Marquardt steps after each, or the optimiser's for a loss without
+    residuals."""
 
     def search(width: float, generations: int) -> Stage:
         return Stage("population", target, 0, False, True, Population(width, generations, seed))
@@ -80,7 +81,7 @@ def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool) 
         return Stage("Levenberg-Marquardt", target, n_steps, True, True)
 
     if not has_newton:
-        return [search(*_WIDE), search(*_NARROW)]
+        return [search(*_WIDE), search(*_NARROW), Stage("gradient", target, steps, False, False)]
     first = max(steps // 2, 1)
     return [search(*_WIDE), newton(first), search(*_NARROW), newton(max(steps - first, 1))]
 
