@@ -196,6 +196,49 @@ class Recording:
             )
         return Recording(tuple(by_index[i] for i in indices), self.source)
 
+    def prepared(
+        self,
+        *,
+        junction_potential: float = 0.0,
+        series_resistance: float = 0.0,
+        low_pass: float | None = None,
+        every: int = 1,
+    ) -> "Recording":
+        """The same sweeps, corrected, filtered and with fewer samples.
+
+        V = V_rec - junction_potential - series_resistance * I        [mV]
+
+        Arguments:
+            junction_potential: What the liquid junction adds to the recorded voltage [mV].
+            series_resistance: What the bridge balance has left of it [MOhm].
+            low_pass: Corner of a low-pass filter of the voltage [kHz], four poles (Butterworth), run forwards and
+                backwards, so that nothing is delayed; None for none.
+            every: Keep one sample of so many. The voltage passes a filter below half the new sampling rate first, so
+                that nothing faster is folded into it; the current is a command, whose steps stay sharp.
+
+        Raises a ValueError for a corner above half the sampling rate, or fewer than 1 of `every`.
+
+        >>> recording.prepared(junction_potential=14.0, series_resistance=15.0, every=4)  # doctest: +SKIP
+        """
+        from scipy import signal  # a quarter of a second, which not every import should take
+
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
+            raise ValueError(f"Argument `every` must be a whole number of at least 1, but is {every!r}; use e.g. 4.")
+        sweeps = []
+        for sweep in self:
+            half = 0.5 / sweep.dt  # kHz
+            if low_pass is not None and not 0 < low_pass < half:
+                raise ValueError(
+                    f"Argument `low_pass` must lie between 0 and half the sampling rate, {half:g} kHz, but is "
+                    f"{low_pass:g} in sweep {sweep.index}; lower it."
+                )
+            voltage = sweep.voltage - junction_potential - 1e-3 * series_resistance * sweep.current
+            for corner in (low_pass, 0.8 * half / every if every > 1 else None):
+                if corner is not None:
+                    voltage = signal.sosfiltfilt(signal.butter(4, corner / half, output="sos"), voltage)
+            sweeps.append(Sweep(sweep.ts[::every], voltage[::every], sweep.current[::every], sweep.index))
+        return Recording(tuple(sweeps), self.source)
+
     def joined(self) -> "Recording":
         """One sweep of all of them, which follow one another without a gap, such as the pieces of a long ramp.
 

@@ -129,3 +129,40 @@ def test_recording_from_arrays_names_the_bad_sweep():
     voltage[1, 4] = np.nan
     with refused(r"`voltage` must be finite, but is nan in sweep 1 at t=2 ms"):
         Recording.from_arrays(TS, voltage, np.zeros(5))
+
+
+def prepared_sine(kHz: float, **options: float) -> np.ndarray:
+    """Voltage of a sine of 1 mV at -60 mV, sampled at 20 kHz with 100 pA from 50 ms on, after preparation."""
+    ts = 0.05 * np.arange(4000)
+    current = np.where(ts >= 50.0, 100.0, 0.0)
+    recording = Recording.from_arrays(ts, np.sin(2 * np.pi * kHz * ts) - 60.0, current).prepared(**options)
+    return recording[0].voltage
+
+
+def test_prepared_takes_off_what_the_electrode_adds():
+    plain = prepared_sine(0.1)
+    voltage = prepared_sine(0.1, junction_potential=14.0, series_resistance=20.0)
+    np.testing.assert_allclose(voltage[:1000], plain[:1000] - 14.0)
+    np.testing.assert_allclose(voltage[1000:], plain[1000:] - 14.0 - 2.0)
+
+
+def test_prepared_filter_halves_the_power_twice_at_its_corner_and_delays_nothing():
+    inside = slice(500, -500)
+    at_corner = prepared_sine(1.0, low_pass=1.0)[inside] + 60.0
+    assert np.sqrt(2) * np.std(at_corner) == pytest.approx(0.5, abs=0.01)  # -3 dB forwards and backwards
+    slow = prepared_sine(0.05, low_pass=1.0)[inside]
+    np.testing.assert_allclose(slow, prepared_sine(0.05)[inside], atol=1e-3)
+
+
+def test_prepared_folds_nothing_into_fewer_samples():
+    """A sine of 4.9 kHz, kept at 5 kHz without a filter, would be one of 100 Hz."""
+    assert prepared_sine(4.9, every=4).size == 1000
+    assert np.std(prepared_sine(4.9, every=4)[100:-100]) < 0.01
+    np.testing.assert_allclose(prepared_sine(0.05, every=4)[100:-100], prepared_sine(0.05)[::4][100:-100], atol=1e-3)
+
+
+def test_prepared_wrong_use_is_one_sentence():
+    with pytest.raises(ValueError, match="`low_pass` must lie between 0 and half the sampling rate, 10 kHz, but is 20"):
+        prepared_sine(1.0, low_pass=20.0)
+    with pytest.raises(ValueError, match="`every` must be a whole number of at least 1, but is 0"):
+        prepared_sine(1.0, every=0)

@@ -46,7 +46,7 @@ def trace_of(
     """The voltage of a sweep as a target.
 
     **Arguments:** `sweep`, of a `Recording`; `t1`, where it ends [ms after its first sample]; `every`, take one sample
-    of so many (see `Sweep.downsampled`, which filters first); `area` [um^2], of a membrane; `electrode`, what the
+    of so many (`Recording.prepared` filters first); `area` [um^2], of a membrane; `electrode`, what the
     amplifier adds; `without_spikes`, how long before and after each spike data and model are not compared [ms];
     `threshold`, which a spike crosses [mV].
 
