@@ -32,7 +32,6 @@ PRIORS = {
     "C_m": LogNormal(1.0, 0.15),
     "leak.g_max": LogNormal(0.015, 0.5),
     "leak.E_rev": Normal(-74.0, 3.0),
-    "*.R_s": Normal(14.0, 1.0),
     "na.g_max": LogNormal(15.0, 0.6),
     "na.E_rev": Normal(48.0, 5.0),
     "na.V_T": Normal(-63.0, 4.0),
@@ -149,18 +148,20 @@ def main() -> None:
         recording = read_recording(options.recording)
         passive, window = passive_properties(recording), main_step(recording)
         area = passive.capacitance / 1e-2  # um^2: 1 uF/cm^2 is 0.01 pF/um^2
-        electrode = Electrode(R_s=passive.R_series, offset=JUNCTION, area=area)
-        targets = responses_of(recording, area=area, electrode=electrode, room=16)
+        electrode = Electrode(R_s=max(passive.R_series, 3.5), offset=JUNCTION, area=area)
+        targets = responses_of(recording, area=area, electrode=electrode)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(str(error)) from None
     amplitudes = dict(zip(window.sweep.tolist(), window.amplitude.tolist(), strict=True))
     train = [index for index in targets if index % (8 if options.quick else 2) == 0]
+    # small steps tell the series resistance to within 1 MOhm; a balanced one is not below 0
+    priors = PRIORS | {"*.R_s": Normal(max(passive.R_series, 3.5), 1.0)}
     began = time.process_time()
     result = fit(
         cell_at(passive.E_L),
         Joint({f"sweep {index}": targets[index] for index in train}),
-        free={name: bounds(prior) for name, prior in PRIORS.items()},
-        priors=PRIORS,
+        free={name: bounds(prior) for name, prior in priors.items()},
+        priors=priors,
         start="model",
         n_starts=options.starts,
         steps=5 if options.quick else 40,

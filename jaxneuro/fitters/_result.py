@@ -249,7 +249,8 @@ def load(path: str | os.PathLike) -> FitRecord:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         # files without paths are of fits that only knew the model's parameters
-        fitted = {name: FittedParam(**{"paths": (f"model.{name}",)} | entry) for name, entry in data["params"].items()}
+        entries = {name: {"paths": (f"model.{name}",)} | entry for name, entry in data["params"].items()}
+        fitted = {name: FittedParam(**entry | {"paths": tuple(entry["paths"])}) for name, entry in entries.items()}
         return FitRecord(fitted, data["loss"], data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(

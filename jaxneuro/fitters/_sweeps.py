@@ -114,8 +114,9 @@ def responses_of(
     sweeps = {int(index): recording.select([int(index)])[0] for index in window.sweep}
     electrode = Electrode(area=area) if electrode is None else electrode
     if room is None:
-        most = max(recordings.find_spikes(sweep.ts, sweep.voltage, threshold).size for sweep in sweeps.values())
-        room = int(1.5 * most) + 4
+        times = [recordings.find_spikes(sweep.ts, sweep.voltage, threshold) for sweep in sweeps.values()]
+        end = window.onset + window.duration
+        room = int(1.5 * max(np.sum((t >= window.onset - before) & (t <= end)) for t in times)) + 4
     targets = {}
     for (index, sweep), amplitude in zip(sweeps.items(), window.amplitude, strict=True):
         if sweep.ts[0] > window.onset - before:
