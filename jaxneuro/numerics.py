@@ -197,6 +197,16 @@ def as_floats(*values: ArrayLike) -> list[Float[Array, "*s"]]:
     return list(jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in values)))
 
 
+def interpolated(
+    t: Float[Array, "*t"], values: Float[Array, " n"], dt: ArrayLike, onset: ArrayLike
+) -> Float[Array, "*t"]:
+    """Linear interpolation of samples every `dt` from `onset` on; held at the ends, differentiable in both."""
+    position = jnp.clip((t - onset) / dt, 0, values.size - 1)
+    left = jnp.clip(jnp.floor(jax.lax.stop_gradient(position)).astype(int), 0, values.size - 2)
+    fraction = position - left
+    return (1 - fraction) * values[left] + fraction * values[left + 1]
+
+
 def bounded_exp(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """exp(x), held at exp(25) = 7e10 above: the exponential of a rate [1/ms], whose cube is a float32."""
     return jnp.exp(jnp.where(x > 25.0, 25.0, x))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from jaxneuro.numerics import interpolated
 from jaxneuro.params import AbstractParametrised, is_concrete, param
 
 __all__ = [
@@ -286,14 +287,6 @@ class Chirp(AbstractWindow):
         return jnp.where(self.is_on(t), value, 0.0)
 
 
-def _interpolate(t: Array, values: Float[Array, " n"], dt: Array, onset: Array) -> Array:
-    """Linear interpolation of equidistant samples; held at the ends."""
-    position = jnp.clip((t - onset) / dt, 0, values.size - 1)
-    left = jnp.clip(jnp.floor(jax.lax.stop_gradient(position)).astype(int), 0, values.size - 2)
-    fraction = position - left
-    return (1 - fraction) * values[left] + fraction * values[left + 1]
-
-
 class Sampled(AbstractStimulus):
     """A recorded current: `values` every `dt` [ms] from `onset` on, linearly interpolated.
 
@@ -315,7 +308,7 @@ class Sampled(AbstractStimulus):
             )
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
-        return _interpolate(t, self.values, self.dt, self.onset)
+        return interpolated(t, self.values, self.dt, self.onset)
 
     @property
     def jump_ts(self) -> Float[Array, " 0"]:
@@ -368,7 +361,7 @@ class OrnsteinUhlenbeck(AbstractStimulus):
         self.path = jnp.concatenate([xi[:1], jax.lax.scan(advance, xi[0], xi[1:])[1]])
 
     def __call__(self, t: Float[Array, "*t"] | float) -> Float[Array, "*t"]:
-        return self.mean + self.sigma * _interpolate(t, self.path, self.dt, 0.0)
+        return self.mean + self.sigma * interpolated(t, self.path, self.dt, 0.0)
 
     @property
     def jump_ts(self) -> Float[Array, " 0"]:

@@ -26,6 +26,7 @@ __all__ = [
     "find_spikes",
     "find_steps",
     "fi_table",
+    "is_between_spikes",
     "levels_of",
     "main_step",
     "passive_properties",
@@ -116,6 +117,11 @@ def find_spikes(ts: np.ndarray, voltage: np.ndarray, threshold: float = -10.0) -
     k = np.flatnonzero(is_above[1:] & ~is_above[:-1])
     share = (threshold - voltage[k]) / (voltage[k + 1] - voltage[k])
     return ts[k] + share * (ts[k + 1] - ts[k])
+
+
+def is_between_spikes(ts: np.ndarray, spikes: np.ndarray, before: float, after: float) -> np.ndarray:
+    """Which times are neither less than `before` ahead of a spike nor less than `after` behind one [all ms]."""
+    return ~np.any((ts[:, None] > spikes - before) & (ts[:, None] < spikes + after), axis=1)
 
 
 def main_step(recording: Recording) -> StepWindow:

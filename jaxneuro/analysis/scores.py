@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxneuro.analysis.recordings import find_spikes, main_step
+from jaxneuro.analysis.recordings import find_spikes, is_between_spikes, main_step
 from jaxneuro.recording import Recording
 
 __all__ = ["FiringScores", "explained_variance", "firing_scores"]
@@ -100,12 +100,11 @@ def explained_variance(
             f"{[s.index for s in model]}; select them."
         )
     left = total = 0.0
-    before, after = without_spikes
     for recorded, simulated in zip(data, model, strict=True):
         n = min(recorded.ts.size, simulated.ts.size)
         ts, voltage = recorded.ts[:n], recorded.voltage[:n]
         spikes = find_spikes(recorded.ts, recorded.voltage, threshold)
-        kept = ~np.any((ts[:, None] > spikes - before) & (ts[:, None] < spikes + after), axis=1)
+        kept = is_between_spikes(ts, spikes, *without_spikes)
         left += np.sum((simulated.voltage[:n] - voltage)[kept] ** 2)
         total += np.sum((voltage[kept] - voltage[kept].mean()) ** 2)
     return float(1 - left / total)

@@ -107,9 +107,14 @@ class Problem(eqx.Module):
         return loss + self.prior_weight * sum(deviation**2 for deviation in deviations.values())
 
     @property
+    def is_likelihood(self) -> bool:
+        """Whether the loss is one, whose curvature needs no scale."""
+        return isinstance(self.loss, AbstractLoss) and self.loss.is_likelihood
+
+    @property
     def prior_weight(self) -> float:
         """What one standard deviation of a prior adds: as much as one datum that is one unit of its scale off."""
-        if isinstance(self.loss, AbstractLoss) and self.loss.is_likelihood:
+        if self.is_likelihood:
             return 0.5 / self.n_data
         if isinstance(self.loss, AbstractResiduals) or not isinstance(self.loss, AbstractLoss):
             return 1 / self.n_data
@@ -246,7 +251,7 @@ def _evaluate(problem: Problem, u: Float[Array, " p"]) -> tuple[Evaluation, Call
     linear, unravel = _linearised(problem, u)
     value = lambda errors: problem.value(unravel(errors))  # noqa: E731
     here = Evaluation(*_quadratic(value, linear, jnp.zeros_like(u)))
-    if not (isinstance(problem.loss, AbstractLoss) and problem.loss.is_likelihood):
+    if not problem.is_likelihood:
         return here, None
     return here, lambda damping: _convex_step(value, linear, damping)
 

@@ -92,16 +92,13 @@ def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
         paths = tuple(path for path in params.params(experiment) if path.endswith(name[1:]))
         if paths:
             return paths
-    in_target = params.params(experiment.target)
-    is_of_target = any(path == name or path.endswith("." + name) for path in in_target)
-    try:
-        return (f"model.{params.resolve(experiment.model, name)}",)
-    except ValueError as error:
-        if not is_of_target:
-            raise
-        if "must name one parameter" in str(error):
-            raise
-    return (f"target.{_resolved(experiment.target, name)}",)
+    if _has(experiment.target, name) and not _has(experiment.model, name):
+        return (f"target.{_resolved(experiment.target, name)}",)
+    return (f"model.{params.resolve(experiment.model, name)}",)
+
+
+def _has(tree: Any, name: str) -> bool:
+    return any(path == name or path.endswith("." + name) for path in params.params(tree))
 
 
 def _resolved(target: AbstractTarget, name: str) -> str:

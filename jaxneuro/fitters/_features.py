@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-__all__ = ["LAGS", "SpikeFeatures", "interpolated", "spike_features"]
+from jaxneuro.numerics import interpolated
+
+__all__ = ["LAGS", "SpikeFeatures", "spike_features"]
 
 # Where a spike's waveform is compared, from its upward crossing on [ms]: dense where it moves fast.
 LAGS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
@@ -34,14 +36,6 @@ class SpikeFeatures(NamedTuple):
     @property
     def width(self) -> Float[Array, " room"]:
         return self.end - self.time
-
-
-def interpolated(voltage: Float[Array, " n_time"], t: Float[Array, "*k"], t0: float, dt: float) -> Float[Array, "*k"]:
-    """The voltage at times t [ms], linear between samples, differentiable in both; constant beyond the ends."""
-    place = jnp.clip((t - t0) / dt, 0.0, voltage.size - 1.0)
-    k = jnp.clip(jax.lax.stop_gradient(place).astype(int), 0, voltage.size - 2)
-    share = place - k
-    return (1 - share) * voltage[k] + share * voltage[k + 1]
 
 
 def spike_features(
@@ -80,7 +74,7 @@ def spike_features(
     after = jnp.where(jnp.append(has_spike[1:], False), jnp.append(time[1:], stop), stop) - 1.5
     at = time[:, None] + jnp.array(LAGS)[None]
     is_own = has_spike[:, None] & (at > before[:, None]) & (at < after[:, None])
-    waveform = interpolated(voltage, at, t0, dt)
+    waveform = interpolated(at, voltage, dt, t0)
     return SpikeFeatures(has_spike, is_over, time, end, jnp.where(has_spike, peak, threshold), trough, waveform, is_own)
 
 

@@ -256,10 +256,11 @@ def _sensitivity(
     on_bound = tuple(name for name in names if _is_on_bound(found[name], *free[name].bounds))
     per_u = sizes / np.where(slopes == 0, np.inf, slopes)
     # of squares, whose curvature is 2 J^T J / n, the residuals themselves tell the variance; a likelihood needs none
-    is_likelihood = isinstance(problem.loss, AbstractLoss) and problem.loss.is_likelihood
-    matrix = (1.0 if is_likelihood else 0.5) * n_errors * curvature * np.outer(per_u, per_u)
+    matrix = (1.0 if problem.is_likelihood else 0.5) * n_errors * curvature * np.outer(per_u, per_u)
     # priors are weighed against residuals that scatter by 1
-    variance = 1.0 if is_likelihood or problem.priors else float(loss) * n_errors / max(n_errors - len(names), 1)
+    variance = (
+        1.0 if problem.is_likelihood or problem.priors else float(loss) * n_errors / max(n_errors - len(names), 1)
+    )
     return Sensitivity(names, values, matrix, variance, on_bound)
 
 

@@ -10,10 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals, default_loss
+from jaxneuro.fitters._losses import (
+    AbstractLoss,
+    AbstractResiduals,
+    CurrentLoss,
+    FILoss,
+    SpikeTimeLoss,
+    TraceLoss,
+)
 from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
 from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
-from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
+from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
 from jaxneuro.results import RESULTS
@@ -120,8 +127,18 @@ class JointLoss(AbstractLoss):
 
 def loss_of(target: AbstractTarget) -> AbstractLoss:
     """The loss of a target if the user names none."""
-    kinds = {Joint: JointLoss, SpikeTrains: SpikeLikelihood, StepResponse: FeatureLoss}
-    return kinds[type(target)]() if type(target) in kinds else default_loss(target)
+    return _LOSSES[type(target)]()
+
+
+_LOSSES = {
+    ClampCurrent: CurrentLoss,
+    FICurve: FILoss,
+    Joint: JointLoss,
+    SpikeTimes: SpikeTimeLoss,
+    SpikeTrains: SpikeLikelihood,
+    StepResponse: FeatureLoss,
+    VoltageTrace: TraceLoss,
+}
 
 
 def drawn(target: AbstractTarget, k: float) -> AbstractTarget:

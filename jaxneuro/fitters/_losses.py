@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, shortfall
-from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters._targets import ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
-__all__ = ["AbstractLoss", "AbstractResiduals", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss", "default_loss"]
+__all__ = ["AbstractLoss", "AbstractResiduals", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss"]
 
 
 def _array(value: float) -> Array:
@@ -147,9 +147,3 @@ class SpikeTimeLoss(AbstractResiduals):
         error = error if self.huber is None else _softened(error, self.huber)
         # the mean over all kept spikes becomes the mean over those of the data
         return error * jnp.sqrt(times.size / jnp.sum(is_data))
-
-
-def default_loss(target: AbstractTarget) -> AbstractLoss:
-    """The loss of a target if the user names none."""
-    losses = {VoltageTrace: TraceLoss, FICurve: FILoss, SpikeTimes: SpikeTimeLoss, ClampCurrent: CurrentLoss}
-    return losses[type(target)]()

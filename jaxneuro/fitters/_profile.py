@@ -9,7 +9,6 @@ from jaxtyping import Array, Float
 from jaxneuro import params
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._result import FitResult
 from jaxneuro.fitters._stages import Stage, run_stages
 
@@ -70,8 +69,7 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
 
 def _deviance(result: FitResult, losses: np.ndarray, lowest: float) -> np.ndarray:
     """Twice the difference of the logarithms of the likelihoods; of squares at their own variance."""
-    loss = result.problem.loss
-    if isinstance(loss, AbstractLoss) and loss.is_likelihood:
+    if result.problem.is_likelihood:
         return 2 * result.n_errors * (losses - lowest)
     return result.n_errors * np.log(losses / lowest)
 

@@ -1,6 +1,7 @@
 """What a fit returns: parameters with units, the fitted model, history, a table and a file."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -100,7 +101,7 @@ class FitResult:
         """Parameter name -> fitted value [its unit]."""
         return {name: fitted.value for name, fitted in self.params.items()}
 
-    @property
+    @functools.cached_property
     def errors(self) -> dict[str, tuple[float, str]]:
         """Term of the target -> its error and the unit: the root of its mean square, or the loss itself.
 

@@ -1,5 +1,6 @@
 """Checks of what a target is made of: numbers, their times, and a stimulus that covers them."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jaxtyping import Array, Bool
 from jaxneuro.params import is_concrete
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["check_covered", "check_equal_lengths", "checked_mask", "samples", "sampling"]
+__all__ = ["check_covered", "check_equal_lengths", "checked_mask", "samples", "sampling", "whole_fraction"]
 
 
 def checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:
@@ -76,6 +77,11 @@ def sampling(ts: Any, n_time: int) -> tuple[float, float]:
             "trace evenly."
         )
     return float(times[0]), float(f"{dt:.9g}")
+
+
+def whole_fraction(dt: float, longest: float) -> float:
+    """A whole fraction of the sampling interval `dt`, at most `longest` [ms]."""
+    return dt / math.ceil(dt / longest - 1e-9)
 
 
 def check_covered(stimulus: AbstractStimulus, t0: float, t1: float) -> None:

@@ -1,6 +1,5 @@
 """A cell's answer to a step of current, compared by the features of its spikes and by the voltage before them."""
 
-import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,10 +11,12 @@ from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import check_one_neuron
 from jaxneuro.fitters._electrode import Electrode
-from jaxneuro.fitters._features import LAGS, SpikeFeatures, interpolated, spike_features
+from jaxneuro.fitters._features import LAGS, SpikeFeatures, spike_features
 from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._samples import whole_fraction
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
+from jaxneuro.numerics import interpolated
 from jaxneuro.solvers import AbstractSolver, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import Step
 
@@ -100,7 +101,7 @@ class StepResponse(AbstractTarget):
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of sweeps, its step a whole fraction of the sampling."""
-        return FixedStep(self.dt / math.ceil(self.dt / default_fixed_solver(model).dt - 1e-9))
+        return FixedStep(whole_fraction(self.dt, default_fixed_solver(model).dt))
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         check_one_neuron(model)
@@ -174,7 +175,7 @@ class FeatureLoss(AbstractLoss):
             whole * (model.width - data.width) / self.width,
             (weight[:, None] * waveform / near[None]).ravel(),
             self._count(data, model, target),
-            self._counts(data, model, recorded, target),
+            self._missing_or_extra(data, model, recorded, target),
             self._quiet(data, model, recorded, target),
         ]
         return jnp.concatenate(parts)
@@ -201,7 +202,9 @@ class FeatureLoss(AbstractLoss):
         smooth = jnp.sum(is_inside) + phase
         return jnp.where(is_known, (smooth - jnp.sum(data.has_spike) - 0.5) / self.count, 0.0)[None]
 
-    def _counts(self, data: SpikeFeatures, model: SpikeFeatures, recorded: Array, target: StepResponse) -> Array:
+    def _missing_or_extra(
+        self, data: SpikeFeatures, model: SpikeFeatures, recorded: Array, target: StepResponse
+    ) -> Array:
         n_data, n_model = jnp.sum(data.has_spike), jnp.sum(model.has_spike)
         n_missing = jnp.maximum(n_data - n_model, 0)
         last = jnp.where(n_model > 0, model.end[jnp.clip(n_model - 1, 0)], target.onset)
@@ -223,7 +226,7 @@ class FeatureLoss(AbstractLoss):
         stop = jnp.maximum(first - 5.0, target.onset + 1.0)
         at = target.onset + jnp.append(-3.0, (stop - target.onset) * jnp.arange(1, 6) / 5)
         at = jnp.minimum(at, target.end)
-        error = interpolated(recorded, at, 0.0, target.dt) - interpolated(target.voltage, at, 0.0, target.dt)
+        error = interpolated(at, recorded, target.dt, 0.0) - interpolated(at, target.voltage, target.dt, 0.0)
         return error / self.quiet
 
 

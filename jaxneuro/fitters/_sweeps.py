@@ -58,8 +58,7 @@ def trace_of(
     mask = None
     if without_spikes is not None:
         spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
-        before, after = without_spikes
-        mask = ~np.any((ts[:, None] > spikes - before) & (ts[:, None] < spikes + after), axis=1)
+        mask = recordings.is_between_spikes(ts, spikes, *without_spikes)
     return VoltageTrace(ts, voltage, stimulus_of(sweep, t1=t1, area=area), electrode=electrode, mask=mask)
 
 

@@ -1,7 +1,6 @@
 """What a model is fitted to: a voltage trace, an f-I curve or spike times, checked when made."""
 
 import abc
-import math
 from typing import Any
 
 import equinox as eqx
@@ -15,7 +14,14 @@ from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
 from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._nudging import Guide, Nudged
-from jaxneuro.fitters._samples import check_covered, check_equal_lengths, checked_mask, samples, sampling
+from jaxneuro.fitters._samples import (
+    check_covered,
+    check_equal_lengths,
+    checked_mask,
+    samples,
+    sampling,
+    whole_fraction,
+)
 from jaxneuro.models import AbstractModel, AbstractSpikingModel, WholeCell
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
@@ -62,10 +68,6 @@ class AbstractTrace(AbstractTarget):
     def t1(self) -> float:
         """Time of the last sample [ms]."""
         return self.t0 + self.dt * (self.data.size - 1)
-
-    def step_below(self, longest: float) -> float:
-        """A whole fraction of the sampling interval, at most `longest` [ms]."""
-        return self.dt / math.ceil(self.dt / longest - 1e-9)
 
     def run(self, model: AbstractModel, stimulus: AbstractStimulus, solver: AbstractSolver, **options: Any) -> Solution:
         """A simulation saved at the samples; failure is a value in it."""
@@ -121,7 +123,7 @@ class VoltageTrace(AbstractTrace):
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """The default of sweeps, its step shortened to a whole fraction of the sampling."""
-        dt = self.step_below(default_fixed_solver(model).dt)
+        dt = whole_fraction(self.dt, default_fixed_solver(model).dt)
         return ExactSpikes(dt) if isinstance(model, AbstractSpikingModel) else FixedStep(dt)
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
@@ -183,7 +185,7 @@ class ClampCurrent(AbstractTrace):
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
         """Steps of at most 0.01 ms, since filter and lag are fast, a whole fraction of the sampling."""
-        return FixedStep(self.step_below(0.01))
+        return FixedStep(whole_fraction(self.dt, 0.01))
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         if not isinstance(model, WholeCell):
