@@ -108,6 +108,7 @@ def _draw_trains(ax: Axes, result: FitResult) -> None:
     for row, times in enumerate(np.asarray(target.times)):
         shown = times[np.isfinite(times)]
         ax.vlines(shown, top * (1 + 0.05 * row), top * (1.04 + 0.05 * row), color=BLACK, linewidth=0.7)
+    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick < top])  # no rate stands beside the trials
     ax.set_xlim(0.0, target.t1)
     ax.set_xlabel(axis_label("Time", "ms"))
     ax.set_ylabel(axis_label("Rate of the model", "Hz"))
