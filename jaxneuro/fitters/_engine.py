@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxneuro import params
 from jaxneuro._solution import Solution
 from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._joint import JointPrediction
+from jaxneuro.fitters._joint import JointPrediction, has_residuals
 from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals
 from jaxneuro.fitters._priors import AbstractPrior
 from jaxneuro.fitters._targets import AbstractTarget
@@ -144,7 +144,8 @@ def n_residuals(problem: Problem, u: Float[Array, " p"]) -> int | None:
     """Number of residuals, None of a loss that is a number; a TypeError if it is neither."""
     shape = eqx.filter_eval_shape(lambda problem, u: problem.outcome(u)[0], problem, u)
     if isinstance(problem.loss, AbstractLoss):
-        return sum(leaf.size for leaf in jax.tree.leaves(shape))
+        n = sum(leaf.size for leaf in jax.tree.leaves(shape))
+        return n if has_residuals(problem.loss, problem.target) else None
     if not isinstance(shape, jax.ShapeDtypeStruct) or not jnp.issubdtype(shape.dtype, jnp.floating):
         raise TypeError(
             f"Argument `loss` must return a number or an array of residuals, but returns {shape}; "

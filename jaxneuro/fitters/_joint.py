@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._losses import (
     AbstractLoss,
+    AbstractNumber,
     AbstractResiduals,
     CurrentLoss,
     FILoss,
@@ -26,7 +27,7 @@ from jaxneuro.numerics import as_floats
 from jaxneuro.results import RESULTS
 from jaxneuro.solvers import AbstractSolver
 
-__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "loss_of", "n_independent"]
+__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "has_residuals", "loss_of", "n_independent"]
 
 
 class JointPrediction(NamedTuple):
@@ -43,7 +44,7 @@ class Joint(AbstractTarget):
 
     **Arguments:** `terms`, name -> target; `scales`, name -> the error that counts 1, in the unit of the term's
     residuals (mV for a trace, Hz for an f-I curve, ms for spike times), 1 for a name that is missing; `weights`,
-    name -> weight [1]; `losses`, name -> another loss with residuals than the term's own.
+    name -> weight [1]; `losses`, name -> another loss than the term's own.
 
     Terms of one kind and size are simulated side by side. Their parameters have the term's name before them: the
     electrode of term "200 pA" is "200 pA.electrode.R_s", and "*.electrode.R_s" is one value for all. The prediction
@@ -123,6 +124,12 @@ class JointLoss(AbstractLoss):
     def values(self, errors: dict[str, Any], target: Joint) -> dict[str, Float[Array, ""]]:
         """The loss of each term in its own unit."""
         return {name: target.losses[name].value(errors[name], term) for name, term in target.terms.items()}
+
+
+def has_residuals(loss: AbstractLoss, target: AbstractTarget) -> bool:
+    """Whether no part of a loss is a mere number."""
+    losses = target.losses.values() if isinstance(loss, JointLoss) else [loss]
+    return not any(isinstance(one, AbstractNumber) for one in losses)
 
 
 def loss_of(target: AbstractTarget) -> AbstractLoss:

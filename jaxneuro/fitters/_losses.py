@@ -16,7 +16,7 @@ from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, shortfall
 from jaxneuro.fitters._targets import ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
-__all__ = ["AbstractLoss", "AbstractResiduals", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss"]
+__all__ = ["AbstractLoss", "AbstractNumber", "AbstractResiduals", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss"]
 
 
 def _array(value: float) -> Array:
@@ -61,6 +61,19 @@ class AbstractResiduals(AbstractLoss):
 
     def value(self, errors: Float[Array, " n"], target: Any) -> Float[Array, ""]:
         return jnp.mean(errors**2)
+
+
+class AbstractNumber(AbstractLoss):
+    """A loss that is one number without residuals, which gradients alone minimise."""
+
+    is_likelihood: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def __call__(self, prediction: Any, target: Any) -> Float[Array, ""]:
+        """The loss of a prediction."""
+
+    def value(self, errors: Float[Array, ""], target: Any) -> Float[Array, ""]:
+        return errors
 
 
 class TraceLoss(AbstractResiduals):
