@@ -31,13 +31,13 @@ def fitted(checkpoint, **options):
     return fit(CELL, data(), checkpoint=checkpoint, **options)
 
 
-@pytest.mark.parametrize("strategy", ["nudging", "descent"])
-def test_fit_goes_on_from_its_checkpoint_to_the_last_bit(strategy, tmp_path, monkeypatch):
+@pytest.mark.parametrize("options", [{"strategy": "nudging"}, {"strategy": "descent", "kept": 1}])
+def test_fit_goes_on_from_its_checkpoint_to_the_last_bit(options, tmp_path, monkeypatch):
     """Interrupted after one chunk, in the first stage or a later one, and once more when it is over."""
     from jaxneuro.fitters import _stages
 
     path, calls, advance = tmp_path / "fit.checkpoint", [], _stages.advance
-    whole = fitted(None, strategy=strategy)
+    whole = fitted(None, **options)
 
     def limited(*args):
         calls.append(args)
@@ -48,14 +48,14 @@ def test_fit_goes_on_from_its_checkpoint_to_the_last_bit(strategy, tmp_path, mon
     monkeypatch.setattr(_stages, "advance", limited)
     for _ in range(10):
         calls.clear()
-        result = fitted(path, strategy=strategy)
+        result = fitted(path, **options)
         if not result.is_interrupted:
             break
     np.testing.assert_array_equal(result.history, whole.history)
     assert result.values == whole.values and result.loss == whole.loss
     assert [stage[:3] for stage in result.stages] == [stage[:3] for stage in whole.stages]
     calls.clear()
-    assert fitted(path, strategy=strategy).values == whole.values and not calls  # nothing left to do
+    assert fitted(path, **options).values == whole.values and not calls  # nothing left to do
     assert [file.name for file in tmp_path.iterdir()] == ["fit.checkpoint"]
 
 

@@ -139,7 +139,7 @@ def test_fit_bounds_that_are_no_pair_are_refused(pair):
             TypeError,
             {"loss": lambda p, t: (1, 2)},
         ),
-        (r"`optimizer` must be an optax optimiser, but is 'adam'; ", TypeError, {"optimizer": "adam"}),
+        (r"`optimizer` must be an optax optimiser, but is 3; ", TypeError, {"optimizer": 3}),
     ],
 )
 def test_fit_options_bad_input_is_refused(match, error, options):

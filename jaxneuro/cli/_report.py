@@ -32,7 +32,7 @@ def summary(result: "FitResult") -> list[str]:
         lines.append(f"f-I curve: {fi['rms_hz']:.2f} Hz RMS over {len(fi['rate_data_hz'])} currents")
     lines.append(
         f"{result.start_losses.size} starts, {len(result.history)} steps, {int(result.n_failed.sum())} of them "
-        f"not finite, {result.seconds:.0f} s{', interrupted' * result.is_interrupted}"
+        f"not finite, {result.seconds:.0f} s{f', ended by {result.ended}' if result.ended else ''}"
     )
     return lines
 

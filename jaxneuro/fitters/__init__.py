@@ -1,5 +1,21 @@
-"""Fits to data: targets, losses, bounds, and the multi-start search."""
+"""Fits to data: targets, losses, bounds, and the multi-start search.
 
+The strategies of `fit`:
+
+- "nudging", for the voltage trace of a smooth model: a convex fit of its conductances, then Levenberg-Marquardt steps
+  on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms.
+- "descent": the steps of an optimiser of gradients, then Levenberg-Marquardt ones.
+- "newton": the latter alone, near the optimum or of likelihoods. They end when nothing is gained any more.
+- "population": searches by 25 and 15 generations of 48 around each start (CMA-ES), before Levenberg-Marquardt steps
+  each, where a model may fall silent.
+- "auto": nudging or newton where they suit the target, else descent.
+
+References: Kingma & Ba (2015), ICLR, arXiv:1412.6980 (Adam); Marquardt (1963), J Soc Indust Appl Math 11:431.
+doi:10.1137/0111030; Hansen & Ostermeier (2001), Evol Comput 9:159. doi:10.1162/106365601750190398 (CMA-ES); Liu &
+Nocedal (1989), Math Program 45:503. doi:10.1007/BF01589116 (L-BFGS).
+"""
+
+from jaxneuro.fitters._control import Progress as Progress
 from jaxneuro.fitters._electrode import Electrode as Electrode
 from jaxneuro.fitters._fit import fit as fit
 from jaxneuro.fitters._joint import Joint as Joint
@@ -10,6 +26,7 @@ from jaxneuro.fitters._losses import SpikeTimeLoss as SpikeTimeLoss
 from jaxneuro.fitters._losses import TraceLoss as TraceLoss
 from jaxneuro.fitters._nudging import Guide as Guide
 from jaxneuro.fitters._nudging import Nudged as Nudged
+from jaxneuro.fitters._optimizers import polyak as polyak
 from jaxneuro.fitters._play import Played as Played
 from jaxneuro.fitters._play import play as play
 from jaxneuro.fitters._priors import LogNormal as LogNormal
@@ -60,6 +77,7 @@ __all__ = [
     "Nudged",
     "Played",
     "Profile",
+    "Progress",
     "Sensitivity",
     "SpikeLikelihood",
     "SpikeTimeLoss",
@@ -75,6 +93,7 @@ __all__ = [
     "load",
     "measured_lif",
     "play",
+    "polyak",
     "profile",
     "responses_of",
     "spikes_of",

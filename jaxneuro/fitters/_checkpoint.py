@@ -34,9 +34,9 @@ def _without_addresses(text: str) -> bytes:
 
 
 class Checkpoint:
-    """Where and how often [s] a fit is saved, and the fingerprint by which it knows its file again."""
+    """Where and how often [s] a fit is saved, and the fingerprint by which it knows its file again, its `key`."""
 
-    def __init__(self, path: str | os.PathLike, every: float, key: str):
+    def __init__(self, path: str | os.PathLike, every: float, key: str = ""):
         self.path, self.every, self.key = Path(path), every, key
         self.saved = time.monotonic()
         if not self.path.parent.is_dir():

@@ -19,6 +19,7 @@ from jaxneuro._solution import Solution
 from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._joint import JointPrediction, has_residuals
 from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals
+from jaxneuro.fitters._optimizers import n_searched
 from jaxneuro.fitters._priors import AbstractPrior
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
@@ -50,6 +51,7 @@ _FIRST_DAMPING = 1e-2
 _SHORTER = 0.3  # share of a step of a likelihood that failed, which is tried next
 _HALVINGS = 14.0  # of its steps: an exponential may be overshot by as much
 _INNER = 12  # steps of the convex problem that a likelihood linearises to
+_WALL = 1e30  # loss of a simulation that fails, to a line search
 _LATER_DAMPING = 1e-3  # of a stage that begins where another has ended
 
 
@@ -138,6 +140,8 @@ class State(NamedTuple):
     best: Evaluation
     damping: Float[Array, "*s"]
     n_failed: Int[Array, "*s"]
+    n_evaluated: Int[Array, "*s"]
+    """Losses with their derivatives so far."""
 
 
 def n_residuals(problem: Problem, u: Float[Array, " p"]) -> int | None:
@@ -178,11 +182,12 @@ def why_failed(problem: Problem, u: Float[Array, " p"]) -> str:
     return f"the first ends as `{names[first]}`"
 
 
-def initial_state(optimizer: "optax.GradientTransformation", u: Float[Array, "s p"]) -> State:
+def initial_state(optimizer: "optax.GradientTransformationExtraArgs", u: Float[Array, "s p"]) -> State:
     """Nothing evaluated yet: the best loss is infinite."""
     n_starts = u.shape[0]
     damping = jnp.full(n_starts, _FIRST_DAMPING, u.dtype)
-    return State(u, jax.vmap(optimizer.init)(u), u, _unknown(u), damping, jnp.zeros(n_starts, int))
+    none = jnp.zeros(n_starts, int)
+    return State(u, jax.vmap(optimizer.init)(u), u, _unknown(u), damping, none, none)
 
 
 def _unknown(u: Float[Array, "s p"]) -> Evaluation:
@@ -199,7 +204,7 @@ def restarted(state: State) -> State:
 @eqx.filter_jit
 def advance(
     problem: Problem,
-    optimizer: "optax.GradientTransformation",
+    optimizer: "optax.GradientTransformationExtraArgs",
     state: State,
     n_steps: Int[Array, ""],
     is_polishing: Bool[Array, ""],
@@ -280,7 +285,7 @@ def _convex_step(value: Callable[[Array], Array], linear: Linearised, damping: F
 
 
 def _step(
-    problem: Problem, optimizer: "optax.GradientTransformation", state: State, is_polishing: Array
+    problem: Problem, optimizer: "optax.GradientTransformationExtraArgs", state: State, is_polishing: Array
 ) -> tuple[State, Array]:
     """Evaluate at u, remember the best, and move on; from a point that failed, back to the best."""
     new, convex_step = _evaluate(problem, state.u)
@@ -292,18 +297,48 @@ def _step(
     adapted = jnp.where(is_better, state.damping / 5, state.damping * 7)
     damping = jnp.where(is_polishing, adapted, state.damping)
 
-    gradient = jnp.where(is_usable, new.gradient, jnp.zeros_like(new.gradient))
-    updates, moved = optimizer.update(gradient, state.optimizer, state.u)
-    u_next = jnp.where(is_usable, state.u + updates, best_u)
-    # momentum that led to a failure would lead there again
-    carried = where(is_usable, moved, optimizer.init(best_u))
-    newton = _damped_newton(best, damping)
-    if convex_step is not None:
-        # its curvature far from the optimum is no guide to a shorter step, but the way is right
-        newton = jnp.where(is_better, convex_step(damping), _SHORTER * (state.u - best_u))
-    u_next = jnp.where(is_polishing, best_u + newton, u_next)
-    n_failed = state.n_failed + ~is_usable
-    return State(u_next, carried, best_u, best, damping, n_failed), new.loss
+    def by_gradient() -> tuple[Array, Any, Array]:
+        gradient = jnp.where(is_usable, new.gradient, jnp.zeros_like(new.gradient))
+        searched = _searchable(problem)
+        updates, moved = optimizer.update(
+            gradient, state.optimizer, state.u, value=new.loss, grad=gradient, value_fn=searched
+        )
+        # momentum that led to a failure would lead there again
+        carried = where(is_usable, moved, optimizer.init(best_u))
+        n_evaluated = jnp.asarray(1 + n_searched(moved), state.n_evaluated.dtype)
+        return jnp.where(is_usable, state.u + updates, best_u), carried, n_evaluated
+
+    def by_newton() -> tuple[Array, Any, Array]:
+        newton = _damped_newton(best, damping)
+        if convex_step is not None:
+            # its curvature far from the optimum is no guide to a shorter step, but the way is right
+            newton = jnp.where(is_better, convex_step(damping), _SHORTER * (state.u - best_u))
+        return best_u + newton, state.optimizer, jnp.ones_like(state.n_evaluated)
+
+    u_next, carried, n_evaluated = jax.lax.cond(is_polishing, by_newton, by_gradient)
+    n_failed, n_evaluated = state.n_failed + ~is_usable, state.n_evaluated + n_evaluated
+    return State(u_next, carried, best_u, best, damping, n_failed, n_evaluated), new.loss
+
+
+def _searchable(problem: Problem) -> Callable[[Array], Array]:
+    """The loss as a line search asks for it: its gradient in forward mode too, and a wall where a simulation fails."""
+
+    def tamed(loss: Array) -> Array:
+        return jnp.nan_to_num(loss, nan=_WALL, posinf=_WALL)
+
+    @jax.custom_vjp
+    def value(u: Array) -> Array:
+        return tamed(problem.value(problem.errors(u)))
+
+    def forward(u: Array) -> tuple[Array, Array]:
+        here, _ = _evaluate(problem, u)
+        return tamed(here.loss), jnp.nan_to_num(here.gradient)
+
+    def backward(gradient: Array, cotangent: Array) -> tuple[Array]:
+        return (cotangent * gradient,)
+
+    value.defvjp(forward, backward)
+    return value
 
 
 def _damped_newton(best: Evaluation, damping: Float[Array, ""]) -> Float[Array, " p"]:

@@ -14,16 +14,19 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
+from jaxneuro.fitters._control import Progress, checked_control
 from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals, why_failed
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._joint import loss_of, n_independent
 from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._optimizers import chosen_optimizer
 from jaxneuro.fitters._priors import AbstractPrior, checked_priors
 from jaxneuro.fitters._result import FitResult, FittedParam
+from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
-from jaxneuro.fitters._stages import Run, Stage, StageReport, n_gradient_steps, run_stages
+from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
 from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._strategy import POLISH, chosen_strategy, descent, nudging, population, started_weakly
+from jaxneuro.fitters._strategy import chosen_strategy, planned, started_weakly
 from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
 from jaxneuro.fitters._weak_form import conductances
 from jaxneuro.models import AbstractModel
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     import optax
 
 __all__ = ["fit"]
-
-_LEARNING_RATE = 0.1  # in u, where an interval is about 4 wide
 
 _NEAR = 1e-3  # share of an interval within which a value is on its bound
 
@@ -46,17 +47,22 @@ def fit(
     free: Mapping[str, Bounds],
     priors: Mapping[str, AbstractPrior] | None = None,
     loss: Callable[[Any, Any], Any] | None = None,
+    held_out: AbstractTarget | None = None,
     n_starts: int = 8,
     steps: int = 100,
-    optimizer: "optax.GradientTransformation | None" = None,
-    polish: bool = True,
     start: Mapping[str, Any] | str = "random",
     screened: int | None = None,
+    kept: int | None = None,
     strategy: str = "auto",
+    optimizer: "str | optax.GradientTransformation | None" = None,
+    polish: bool = True,
     solver: AbstractSolver | None = None,
     seed: int = 0,
     key: PRNGKeyArray | None = None,
     progress: bool = True,
+    callback: Callable[[Progress], Any] | None = None,
+    patience: int | None = None,
+    time_budget: float | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: float = 30.0,
 ) -> FitResult:
@@ -64,71 +70,73 @@ def fit(
 
     **Arguments:**
 
-    - `model`: holds the values of all parameters that are not free.
-    - `target`: a `VoltageTrace`, `FICurve`, `SpikeTimes`, `SpikeTrains`, `StepResponse` or `ClampCurrent`, or a `Joint`
-      of several.
+    - `model`: holds the values of all parameters that are not free; `target`: the data, e.g. a `VoltageTrace`,
+      `FICurve` or `SpikeTimes`, or a `Joint` of several; `held_out`: others, which the result is scored on.
     - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale. Also
       parameters of the target, such as "electrode.R_s"; "*.R_s" is one value for all that end with it, and
       "k.E_rev = m.E_rev" one for both.
     - `priors`: name -> `Normal` or `LogNormal`; a standard deviation off adds as much as one residual of 1.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
-    - `n_starts`: how many starts run side by side; the best one counts.
-    - `steps`: steps in all.
-    - `optimizer`: an optax optimiser of gradients; None for Adam whose rate falls from 0.1 to 0 as a cosine.
-    - `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
-    - `strategy`: "nudging" for the voltage trace of a smooth model (a convex fit of its conductances, then
-      Levenberg-Marquardt steps on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms); "descent" for the
-      optimiser's steps and Levenberg-Marquardt ones; "newton" for the latter alone, near the optimum or of likelihoods;
-      "population" for searches by 25 and 15 generations of 48 around each start (CMA-ES) before these, where a model
-      may fall silent; "auto" for what suits the target.
+    - `n_starts`: how many starts run side by side, the best of which counts; `steps`: steps in all; `screened`: as many
+      points are simulated first, and the best begin; `kept`: only so many go on once the first steps are done.
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one, and all
       of a population, at the model's own values; a dict name -> value puts the first one there, or, if the values are
       arrays (n_starts,), all of them. Parameters missing in it are random.
-    - `screened`: as many points are simulated first, and the best `n_starts` of them begin.
+    - `strategy`: "auto", "nudging", "descent", "newton" or "population", see the module `jaxneuro.fitters`.
+    - `optimizer`: of gradients: "adam", whose rate falls from 0.1 to 0 as a cosine, "lbfgs", "polyak", or one of optax;
+      `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
     - `solver`: if None, exact spikes for models that reset, and FixedStep for smooth ones, with RK4 for nudging.
     - `seed`, or `key`: for the random starts; `progress`: show a progress bar.
+    - `callback`: a function of a `Progress`, called every few steps; the fit ends where it returns True. `patience`:
+      gradient steps without a gain of 0.1 % that end their stage; `time_budget`: the fit ends after as long [s].
     - `checkpoint`: a file for the progress, written every `checkpoint_every` seconds. The same call goes on from it
       after whatever ended it, to the same result to the last bit.
 
-    A loss or gradient that is not finite sends its start back to its best point; the others go on. Levenberg-Marquardt
-    steps end when nothing is gained any more. Ctrl-C returns what has been reached. A second call with other bounds,
-    starts, parameter values or data of the same shape does not compile again (with the same `optimizer` object).
+    A loss or gradient that is not finite sends its start back to its best point; the others go on. Ctrl-C returns what
+    has been reached. Other bounds, starts, parameter values or data of the same shape do not compile again.
 
     **Raises:** ValueError or TypeError for a wrong argument; RuntimeError if no start has a finite loss.
 
     >>> result = fit(HodgkinHuxley(), VoltageTrace(0.05, voltage, Step(10.0, 5.0)), free={"na.g_max": (60.0, 240.0)})
-
-    References: Kingma & Ba (2015), ICLR, arXiv:1412.6980 (Adam); Marquardt (1963), J Soc Indust
-    Appl Math 11:431. doi:10.1137/0111030.
     """
-    _check_target(model, target)
+    _check_target("target", model, target)
     chosen = checked_free(Experiment(model, target), free)
     n_starts, steps = _check_count("n_starts", n_starts, 8), _check_count("steps", steps, 100)
+    kept = None if kept is None else _check_count("kept", kept, 2)
+    checkpoint = None if checkpoint is None else Checkpoint(checkpoint, checkpoint_every)
+    control = checked_control(progress, callback, patience, time_budget, checkpoint)
     _warn_if_single_precision()
     began = time.perf_counter()
     strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
     n_points = n_starts if screened is None else max(n_starts, _check_count("screened", screened, 256))
     u0 = starts(chosen, start, n_points, seed, key, is_alike=strategy == "population")
-    solver = _solver(solver, model, target, strategy)
+    solver = _solver(solver, model, target, held_out, strategy)
     problem, n_data, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
     u0, reports = _screened(problem, u0, n_starts)
     u, convex = _convex(problem, chosen, u0) if strategy == "nudging" else (u0, [])
-    stages = _stages(strategy, target, steps, seed, polish and has_residuals)
-    optimizer = _default_optimizer(n_gradient_steps(stages)) if optimizer is None else _check_optimizer(optimizer)
+    stages = planned(strategy, target, steps, seed, polish and has_residuals, kept)
+    optimizer = chosen_optimizer(optimizer, n_gradient_steps(stages))
     if checkpoint is not None:
-        checkpoint = Checkpoint(checkpoint, checkpoint_every, fingerprint(problem, stages, u0, optimizer))
-    run = run_stages(problem, optimizer, u, stages, progress, checkpoint)
-    return _result(problem, chosen, u0, run, [*reports, *convex], n_data, time.perf_counter() - began)
+        checkpoint.key = fingerprint(problem, stages, u0, optimizer, patience)
+    run = run_stages(problem, optimizer, u, stages, control)
+    return _result(problem, chosen, u0, run, [*reports, *convex], n_data, held_out, time.perf_counter() - began)
 
 
 def _solver(
-    solver: AbstractSolver | None, model: AbstractModel, target: AbstractTarget, strategy: str
+    solver: AbstractSolver | None,
+    model: AbstractModel,
+    target: AbstractTarget,
+    held_out: AbstractTarget | None,
+    strategy: str,
 ) -> AbstractSolver:
     """The solver, checked, or that of the target; nudged runs are stiff enough for RK4 and smooth enough for it."""
     if solver is None:
         solver = target.solver_for(model)
         solver = FixedStep(solver.dt, solver=RK4()) if strategy == "nudging" else solver
     target.check(model, solver)
+    if held_out is not None:
+        _check_target("held_out", model, held_out)
+        held_out.check(model, solver)
     return solver
 
 
@@ -164,23 +172,24 @@ def _result(
     run: Run,
     reports: list[StageReport],
     n_errors: int | None,
+    held_out: AbstractTarget | None,
     seconds: float,
 ) -> FitResult:
     state = run.state
     losses = np.asarray(state.best.loss)
     if not np.any(np.isfinite(losses)):
         raise RuntimeError(
-            f"Fit must find a finite loss, but none of {losses.size} starts has one ({why_failed(problem, u0[0])}); "
+            f"Fit must find a finite loss, but none of {len(u0)} starts has one ({why_failed(problem, u0[0])}); "
             "narrow the bounds in `free`, or use a solver with a smaller dt."
         )
     best = int(np.argmin(losses))
     # a value on its bound may be beyond it by rounding, which the model would refuse
     found, begun = (
         {name: float(np.clip(value, *limits(free[name].bounds))) for name, value in problem.values(u).items()}
-        for u in (state.best_u[best], u0[best])
+        for u in (state.best_u[best], u0[run.starts[best]])
     )
-    # an interrupted run may still be drawn to the data, which makes it look too certain
-    is_sure = n_errors is not None and not run.is_interrupted
+    # a run that was ended may still be drawn to the data, which makes it look too certain
+    is_sure = n_errors is not None and not run.ended
     sensitivity = _sensitivity(problem, state, best, found, free, n_errors) if is_sure else None
     std = sensitivity.std if sensitivity else {}
     fitted = {
@@ -195,8 +204,8 @@ def _result(
         loss=float(losses[best]),
         loss_unit=problem.loss.unit if isinstance(problem.loss, AbstractLoss) else "",
         history=run.history,
-        start_losses=losses,
-        n_failed=np.asarray(state.n_failed),
+        start_losses=_of_all(losses, run.starts, len(u0), np.nan),
+        n_failed=_of_all(np.asarray(state.n_failed), run.starts, len(u0), 0),
         solver=problem.solver,
         seconds=seconds,
         stages=(*reports, *run.reports),
@@ -204,8 +213,16 @@ def _result(
         problem=problem,
         u=state.best_u[best],
         n_errors=n_errors,
-        is_interrupted=run.is_interrupted,
+        ended=run.ended,
+        held_out=None if held_out is None else transferred(problem, found, held_out),
     )
+
+
+def _of_all(values: np.ndarray, starts: tuple[int, ...], n: int, otherwise: float) -> np.ndarray:
+    """With an entry for the starts that were given up."""
+    whole = np.full(n, otherwise, values.dtype)
+    whole[list(starts)] = values
+    return whole
 
 
 def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[Float[Array, "s p"], list[StageReport]]:
@@ -218,15 +235,6 @@ def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[
     n_runs = -(-len(u) // n_starts)
     report = StageReport("screening", 0, n_runs, time.perf_counter() - began, float(losses[order[0]]))
     return u[jnp.asarray(order)], [report]
-
-
-def _stages(strategy: str, target: AbstractTarget, steps: int, seed: int, has_newton: bool) -> list[Stage]:
-    if strategy == "nudging":
-        return nudging(target, steps)
-    if strategy == "population":
-        return population(target, steps, seed, has_newton)
-    share = 0.0 if not has_newton else 1.0 if strategy == "newton" else POLISH
-    return descent(target, steps, share)
 
 
 def _convex(
@@ -270,14 +278,6 @@ def _is_on_bound(value: float, low: float | None, high: float | None) -> bool:
     return any(bound is not None and abs(value - bound) < _NEAR * width for bound in (low, high))
 
 
-@functools.lru_cache(maxsize=32)
-def _default_optimizer(steps: int) -> "optax.GradientTransformation":
-    """One object per number of steps: an optimiser is compiled in, and known by its identity."""
-    import optax  # a tenth of a second, which not every import of the library should take
-
-    return optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, max(steps, 1)))
-
-
 @functools.cache
 def _warn_if_single_precision() -> None:
     if not jax.config.jax_enable_x64:
@@ -288,14 +288,13 @@ def _warn_if_single_precision() -> None:
         )
 
 
-def _check_target(model: Any, target: Any) -> None:
+def _check_target(name: str, model: Any, target: Any) -> None:
     if not isinstance(model, AbstractModel):
         raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
     if not isinstance(target, AbstractTarget):
         raise TypeError(
-            "Argument `target` must be a VoltageTrace, FICurve, SpikeTimes, SpikeTrains, StepResponse, ClampCurrent or "
-            "Joint, but is a "
-            f"{type(target).__name__}; build one from your data."
+            f"Argument `{name}` must be a VoltageTrace, FICurve, SpikeTimes, SpikeTrains, StepResponse, ClampCurrent "
+            f"or Joint, but is a {type(target).__name__}; build one from your data."
         )
 
 
@@ -306,14 +305,6 @@ def _check_callable(loss: Any) -> Callable[[Any, Any], Any]:
             f"but is {loss!r}; use e.g. TraceLoss(huber=10.0)."
         )
     return loss
-
-
-def _check_optimizer(optimizer: Any) -> "optax.GradientTransformation":
-    if not callable(getattr(optimizer, "init", None)):
-        raise TypeError(
-            f"Argument `optimizer` must be an optax optimiser, but is {optimizer!r}; use e.g. optax.adam(0.05)."
-        )
-    return optimizer
 
 
 def _check_count(name: str, value: Any, example: int) -> int:

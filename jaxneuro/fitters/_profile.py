@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import params
+from jaxneuro.fitters._control import Control
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._result import FitResult
@@ -100,7 +101,7 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
         if not others:
             losses.append(float(held.value(held.errors(u[0]))))
             continue
-        run = run_stages(held, idle, u, [Stage("profile", problem.target, steps, True, False)], progress=False)
+        run = run_stages(held, idle, u, [Stage("profile", problem.target, steps, True, False)], Control(progress=False))
         losses.append(float(run.state.best.loss[0]))
         u = run.state.best_u
     return np.array(losses)

@@ -17,6 +17,7 @@ from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._joint import Joint, JointLoss
+from jaxneuro.fitters._scores import Scores, scores_of
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
@@ -69,14 +70,15 @@ class FittedParam:
 class FitResult:
     """Outcome of `fit`; the best of all starts.
 
-    `model`: with the fitted values. `target`: what it was fitted to. `params`: name ->
-    `FittedParam`. `loss` [`loss_unit`, empty for a loss of the user's own]. `history`: loss of every
-    start before each step, shape (n_steps, n_starts). `start_losses`: the lowest of each start,
-    shape (n_starts,), inf for one that never had a finite loss. `n_failed`: steps of each start
-    whose loss or gradient was not finite. `seconds`: wall time, compilation included. `stages`: what each stage took
-    and reached. `sensitivity`: how well the data determine the parameters; None for a loss that is one number and after
-    Ctrl-C. `problem`, `u`, `n_errors`: what was minimised, where in the transforms' coordinates, and the number of
-    residuals.
+    - `model`: with the fitted values. `target`: what it was fitted to; `held_out`: what was not, with the fitted
+      electrode. `params`: name -> `FittedParam`.
+    - `loss` [`loss_unit`, empty for a loss of the user's own]. `history`: loss of every start before each step, shape
+      (n_steps, n_starts). `start_losses`: the lowest of each start, shape (n_starts,), inf for one that never had a
+      finite loss, NaN for one that was given up. `n_failed`: steps of each start whose loss or gradient was not finite.
+    - `seconds`: wall time, compilation included. `stages`: what each stage took and reached. `ended`: why the fit ended
+      before its last step ("Ctrl-C", "callback", "time budget"), "" if it did not.
+    - `sensitivity`: how well the data determine the parameters; None for a loss that is one number and after an early
+      end. `problem`, `u`, `n_errors`: what was minimised, where in the transforms' coordinates, and how many residuals.
     """
 
     model: AbstractModel
@@ -94,7 +96,13 @@ class FitResult:
     problem: Problem | None = None
     u: Float[Array, " p"] | None = None
     n_errors: int | None = None
-    is_interrupted: bool = False
+    ended: str = ""
+    held_out: AbstractTarget | None = None
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether something ended the fit before its last step: Ctrl-C, the callback or the time budget."""
+        return bool(self.ended)
 
     @property
     def values(self) -> dict[str, float]:
@@ -112,6 +120,17 @@ class FitResult:
         loss = JointLoss()
         values = loss.values(loss(self.predict(), self.target), self.target)
         return {name: _error(float(value), self.target.losses[name].unit) for name, value in values.items()}
+
+    @functools.cached_property
+    def scores(self) -> dict[str, Scores]:
+        """Term of the target -> name of a score -> (value, unit): RMS error and explained variance of a trace, spikes
+        and coincidence factor of spike times, and so on."""
+        return scores_of(self.target, self.model, self.solver)
+
+    @functools.cached_property
+    def held_out_scores(self) -> dict[str, Scores]:
+        """The same of the data that were held out, empty if none were."""
+        return {} if self.held_out is None else scores_of(self.held_out, self.model, self.solver)
 
     def report(self, path: str | os.PathLike, title: str = "Fit") -> None:
         """Write one HTML file with figures, parameters, intervals, errors and stages."""
@@ -195,6 +214,7 @@ class FitResult:
             "loss": self.loss,
             "errors": {name: {"value": _finite(value), "unit": unit} for name, (value, unit) in self.errors.items()},
             "loss_unit": self.loss_unit,
+            "scores": {"fitted": _plain(self.scores), "held_out": _plain(self.held_out_scores)},
             "start_losses": [_finite(loss) for loss in self.start_losses],
             "open_questions": self.sensitivity.sentences() if self.sensitivity else [],
             "n_steps": len(self.history),
@@ -202,7 +222,7 @@ class FitResult:
             "n_failed": self.n_failed.tolist(),
             "solver": repr(self.solver),
             "seconds": round(self.seconds, 2),
-            "is_interrupted": self.is_interrupted,
+            "ended": self.ended,
         }
         return record | ({"fi": _fi(self)} if isinstance(self.target, FICurve) else {})
 
@@ -271,6 +291,13 @@ def _end(bound: float | None) -> str:
 def _finite(x: float | None) -> float | None:
     """JSON knows neither NaN nor infinity."""
     return float(x) if x is not None and np.isfinite(x) else None
+
+
+def _plain(scores: Mapping[str, Scores]) -> dict[str, Any]:
+    return {
+        term: {name: {"value": _finite(value), "unit": unit} for name, (value, unit) in of_term.items()}
+        for term, of_term in scores.items()
+    }
 
 
 def _fi(result: FitResult) -> dict[str, Any]:

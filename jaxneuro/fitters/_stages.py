@@ -1,15 +1,19 @@
 """The running of a fit: stage after stage, chunk by chunk, and what each took and reached."""
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.fitters._checkpoint import Checkpoint
-from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, restarted
+from jaxneuro.fitters._control import Control, Progress
+from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, losses_at, restarted
+from jaxneuro.fitters._experiment import Experiment
+from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._population import Population, evolved
 from jaxneuro.fitters._targets import AbstractTarget
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "Stage", "StageReport", "n_gradient_steps", "run_stages"]
 
 _FEW = 5  # steps between two looks at the gain, where Newton's steps are known to go fast
+_WORTH = 1e-3  # of the loss: a gain that ends the patience with gradient steps
 _SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
 
 
@@ -35,6 +40,10 @@ class Stage(NamedTuple):
     """Whether its loss is another one than that of the stage before."""
     population: Population | None = None
     """The search that takes the place of steps."""
+    loss: AbstractLoss | None = None
+    """Another loss than the fit's own."""
+    n_kept: int | None = None
+    """How many starts, the best ones, go on after it."""
 
 
 def n_gradient_steps(stages: list[Stage]) -> int:
@@ -60,84 +69,152 @@ class Reached(NamedTuple):
     """How far a fit has come."""
 
     state: State
+    """Of the starts that go on."""
     history: Float[Array, "n_step s"]
-    """Losses of all steps."""
+    """Losses of all steps, NaN after a start was given up."""
     reports: tuple[StageReport, ...]
     """Of the stages that are over."""
-    n_steps: int
+    starts: tuple[int, ...]
+    """Numbers of those that go on."""
+    n_steps: int = 0
     """Done in the stage that goes on."""
-    seconds: float
+    seconds: float = 0.0
     """Spent in it."""
 
 
 class Run(NamedTuple):
+    """A fit's end: of the starts that were not given up, whose numbers are `starts`."""
+
     state: State
     history: np.ndarray  # losses (step, start)
     reports: tuple[StageReport, ...]
-    is_interrupted: bool
+    starts: tuple[int, ...]
+    ended: str
+    """Why it ended before its last step, "" if it did not."""
 
 
 def run_stages(
     problem: Problem,
-    optimizer: "optax.GradientTransformation",
+    optimizer: "optax.GradientTransformationExtraArgs",
     u0: Float[Array, "s p"],
     stages: list[Stage],
-    progress: bool,
-    checkpoint: Checkpoint | None = None,
+    control: Control,
 ) -> Run:
-    """All stages, chunk by chunk, from the checkpoint on if there is one; what has been reached after Ctrl-C."""
+    """All stages, chunk by chunk, from the checkpoint on if there is one; what has been reached where it is ended."""
     from tqdm import tqdm
 
-    reached = Reached(initial_state(optimizer, u0), np.zeros((0, len(u0)), u0.dtype), (), 0, 0.0)
-    reached = reached if checkpoint is None else _loaded(checkpoint, reached)
-    is_interrupted = False
-    with tqdm(total=sum(stage.n_steps for stage in stages), desc="fit", unit="step", disable=not progress) as bar:
+    began, ended = time.monotonic(), ""
+    history = np.zeros((0, len(u0)), u0.dtype)
+    reached = Reached(initial_state(optimizer, u0), history, (), tuple(range(len(u0))))
+    reached = reached if control.checkpoint is None else _loaded(control.checkpoint, reached)
+    n_steps = sum(stage.n_steps for stage in stages)
+    with tqdm(total=n_steps, desc="fit", unit="step", disable=not control.progress) as bar:
         bar.update(len(reached.history))
         try:
-            while len(reached.reports) < len(stages):
+            while len(reached.reports) < len(stages) and not ended:
                 stage = stages[len(reached.reports)]
                 n_before = len(reached.history)
-                reached = _advanced(problem, optimizer, reached, stage)
+                reached = _advanced(problem, optimizer, reached, stage, control.patience)
                 bar.update(len(reached.history) - n_before)
-                lowest = float(np.min(reached.state.best.loss))
-                # a population's best has not been evaluated with derivatives yet
-                lowest = lowest if np.isfinite(lowest) or not reached.reports else reached.reports[-1].loss
-                bar.set_postfix(stage=stage.name, loss=f"{lowest:.4g}")
-                if checkpoint is not None:
-                    _save(checkpoint, reached, is_last=len(reached.reports) == len(stages))
+                now = _progress(problem, reached, stage, time.monotonic() - began)
+                bar.set_postfix(stage=now.stage, loss=f"{now.loss:.4g}")
+                is_last = len(reached.reports) == len(stages)
+                if control.checkpoint is not None:
+                    _save(control.checkpoint, reached, is_last=is_last)
+                ended = "" if is_last else _end(control, now)
         except KeyboardInterrupt:
             if not len(reached.history):
                 raise
-            is_interrupted = True
-    return Run(reached.state, np.asarray(reached.history), reached.reports, is_interrupted)
+            ended = "Ctrl-C"
+    if ended and stages[len(reached.reports)].target is not problem.target:
+        reached = _on_the_data(problem, reached)
+    return Run(reached.state, np.asarray(reached.history), reached.reports, reached.starts, ended)
 
 
-def _advanced(problem: Problem, optimizer: "optax.GradientTransformation", reached: Reached, stage: Stage) -> Reached:
+def _progress(problem: Problem, reached: Reached, stage: Stage, seconds: float) -> Progress:
+    losses = np.asarray(reached.state.best.loss)
+    lowest = float(np.min(losses))
+    # a population's best has not been evaluated with derivatives yet
+    lowest = lowest if np.isfinite(lowest) or not reached.reports else reached.reports[-1].loss
+    values = problem.values(reached.state.best_u[int(np.argmin(losses))])
+    return Progress(stage.name, len(reached.history), lowest, {k: float(v) for k, v in values.items()}, seconds)
+
+
+def _end(control: Control, now: Progress) -> str:
+    """Why the fit ends here, "" if it goes on."""
+    if control.time_budget is not None and now.seconds > control.time_budget:
+        return "time budget"
+    return "callback" if control.callback is not None and control.callback(now) else ""
+
+
+def _on_the_data(problem: Problem, reached: Reached) -> Reached:
+    """The loss of the model as it runs by itself, where the last stage still helped it."""
+    losses = losses_at(problem, reached.state.best_u)
+    return reached._replace(state=reached.state._replace(best=reached.state.best._replace(loss=losses)))
+
+
+def _advanced(
+    problem: Problem,
+    optimizer: "optax.GradientTransformationExtraArgs",
+    reached: Reached,
+    stage: Stage,
+    patience: int | None,
+) -> Reached:
     """A chunk of a stage further; the stage is over after its last step, and when nothing is gained any more."""
     began = time.perf_counter()
-    problem = eqx.tree_at(lambda p: p.experiment.target, problem, stage.target)
+    experiment = Experiment(problem.model, stage.target)
+    problem = dataclasses.replace(problem, experiment=experiment, loss=stage.loss or problem.loss)
     if stage.population is not None:
         u, losses, n_runs = evolved(problem, reached.state.best_u, stage.population)
         report = StageReport(stage.name, 0, n_runs, time.perf_counter() - began, float(np.min(losses)))
-        state = restarted(reached.state._replace(best_u=u))
-        return Reached(state, reached.history, (*reached.reports, report), 0, 0.0)
-    state = restarted(reached.state) if stage.is_new and not reached.n_steps else reached.state
+        return _over(reached._replace(state=restarted(reached.state._replace(best_u=u))), stage, report)
+    is_first = not reached.n_steps
+    state = restarted(reached.state) if stage.is_new and is_first else reached.state
+    state = state._replace(n_evaluated=jnp.zeros_like(state.n_evaluated)) if is_first else state
     n_steps = min(_FEW if stage.is_new else CHUNK, stage.n_steps - reached.n_steps)
     before = np.asarray(state.best.loss)
     state, losses = advance(problem, optimizer, state, jnp.asarray(n_steps), jnp.asarray(stage.is_polishing))
-    history = np.concatenate([reached.history, np.asarray(losses)[:n_steps]])
+    rows = np.full((n_steps, reached.history.shape[1]), np.nan, reached.history.dtype)
+    rows[:, list(reached.starts)] = np.asarray(losses)[:n_steps]
     lowest = np.asarray(state.best.loss)
-    n_steps, seconds = reached.n_steps + n_steps, reached.seconds + time.perf_counter() - began
-    has_gained = np.any(lowest < before - _SMALLEST_GAIN * np.abs(np.where(np.isinf(before), 0.0, before)))
-    if n_steps < stage.n_steps and (has_gained or not stage.is_polishing):
-        return Reached(state, history, reached.reports, n_steps, seconds)
-    n_runs = n_steps * (1 + state.u.shape[1])
-    report = StageReport(stage.name, n_steps, n_runs, seconds, float(np.min(lowest)), stage.is_new)
-    return Reached(state, history, (*reached.reports, report), 0, 0.0)
+    reached = reached._replace(
+        state=state,
+        history=np.concatenate([reached.history, rows]),
+        n_steps=reached.n_steps + n_steps,
+        seconds=reached.seconds + time.perf_counter() - began,
+    )
+    if stage.is_polishing:
+        is_idle = not np.any(lowest < before - _SMALLEST_GAIN * np.abs(np.where(np.isinf(before), 0.0, before)))
+    else:
+        is_idle = patience is not None and _n_idle(reached.history[-reached.n_steps :]) >= patience
+    if reached.n_steps < stage.n_steps and not is_idle:
+        return reached
+    n_runs = int(np.max(state.n_evaluated)) * (1 + state.u.shape[1])
+    report = StageReport(stage.name, reached.n_steps, n_runs, reached.seconds, float(np.min(lowest)), stage.is_new)
+    return _over(reached, stage, report)
+
+
+def _n_idle(losses: Float[Array, "n_step s"]) -> int:
+    """Steps at the end in which no start has gained a thousandth of its lowest loss."""
+    lowest = np.minimum.accumulate(np.where(np.isfinite(losses), losses, np.inf), axis=0)
+    final = lowest[-1]
+    is_low = lowest <= final + _WORTH * np.abs(np.where(np.isfinite(final), final, 0.0))
+    return len(losses) - 1 - int(np.max(np.argmax(is_low, axis=0)))
+
+
+def _over(reached: Reached, stage: Stage, report: StageReport) -> Reached:
+    """The stage is done; of several starts perhaps only the best go on."""
+    reached = reached._replace(reports=(*reached.reports, report), n_steps=0, seconds=0.0)
+    if stage.n_kept is None or stage.n_kept >= len(reached.starts):
+        return reached
+    losses = np.asarray(reached.state.best.loss)
+    best = np.sort(np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")[: stage.n_kept])
+    state = jax.tree.map(lambda leaf: leaf[best], reached.state)
+    return reached._replace(state=state, starts=tuple(reached.starts[k] for k in best))
 
 
 def _save(checkpoint: Checkpoint, reached: Reached, *, is_last: bool) -> None:
-    facts = {"reports": reached.reports, "n_steps": reached.n_steps, "seconds": reached.seconds}
+    facts = reached._replace(state=None, history=None)._asdict()
     checkpoint.save((reached.state, reached.history), facts, is_last=is_last)
 
 
@@ -147,4 +224,5 @@ def _loaded(checkpoint: Checkpoint, like: Reached) -> Reached:
         return like
     (state, history), facts = found
     reports = tuple(StageReport(*report) for report in facts["reports"])
-    return Reached(state, np.asarray(history), reports, facts["n_steps"], facts["seconds"])
+    starts = tuple(facts["starts"])
+    return Reached(state, np.asarray(history), reports, starts, facts["n_steps"], facts["seconds"])

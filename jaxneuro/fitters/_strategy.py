@@ -1,5 +1,6 @@
 """In which stages a fit goes on: gradient steps and Levenberg-Marquardt ones, or nudged runs ever more free."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,15 +20,16 @@ from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import AbstractModel
 from jaxneuro.sweeps import sobol
 
-__all__ = ["POLISH", "STRATEGIES", "chosen_strategy", "descent", "nudging", "population", "started_weakly"]
+__all__ = ["STRATEGIES", "chosen_strategy", "planned", "started_weakly"]
 
 STRATEGIES = ("auto", "nudging", "descent", "newton", "population")
 
 # Share of Levenberg-Marquardt steps: the gradient steps find the valley, and do not follow it to its end.
-POLISH = 0.6
+_POLISH = 0.6
 # Strengths of the nudging [1/ms]: at 2 the voltage cannot leave the data, at 0.02 spikes find their own times.
 _STRENGTHS = (2.0, 0.5, 0.1, 0.02)
 _STEPS_NUDGED = 5  # of each strength, after which little is gained
+_TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
 _APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
 _INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
@@ -52,38 +54,57 @@ def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget,
     return "nudging" if can and is_plain else "descent"
 
 
-def descent(target: AbstractTarget, steps: int, share: float) -> list[Stage]:
-    """Gradient steps, and then a share of Levenberg-Marquardt ones."""
+def planned(
+    strategy: str, target: AbstractTarget, steps: int, seed: int, has_newton: bool, kept: int | None
+) -> list[Stage]:
+    """The stages of a strategy; `has_newton`: Levenberg-Marquardt steps are wanted and the loss has residuals."""
+    if strategy == "nudging":
+        return nudging(target, steps, kept)
+    if strategy == "population":
+        return population(target, steps, seed, has_newton, kept)
+    share = 0.0 if not has_newton else 1.0 if strategy == "newton" else _POLISH
+    return descent(target, steps, share, kept)
+
+
+def descent(target: AbstractTarget, steps: int, share: float, kept: int | None) -> list[Stage]:
+    """Gradient steps, and then a share of Levenberg-Marquardt ones; after a quarter of the former, or of the latter
+    if there are no others, only the `kept` best starts go on."""
     n_polish = int(share * steps)
+    is_newton = n_polish == steps
+    n_first = _TRIAL * (n_polish if is_newton else steps - n_polish) if kept else 0
+    n_first = math.ceil(n_first)
+    name = "Levenberg-Marquardt" if is_newton else "gradient"
     stages = [
-        Stage("gradient", target, steps - n_polish, False, False),
-        Stage("Levenberg-Marquardt", target, n_polish, True, False),
+        Stage(f"{name}, all starts", target, n_first, is_newton, False, n_kept=kept),
+        Stage("gradient", target, steps - n_polish - (0 if is_newton else n_first), False, False),
+        Stage("Levenberg-Marquardt", target, n_polish - (n_first if is_newton else 0), True, False),
     ]
-    return [stage for stage in stages if stage.n_steps]
+    return [stage for stage in stages if stage.n_steps > 0]
 
 
-def nudging(target: VoltageTrace, steps: int) -> list[Stage]:
+def nudging(target: VoltageTrace, steps: int, kept: int | None) -> list[Stage]:
     """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
     each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
-    nudged = [Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True) for k in _STRENGTHS]
+    # a start that cannot meet the data while it is drawn to them will not by itself
+    nudged = [Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True, n_kept=kept) for k in _STRENGTHS]
     rest = max(steps - each * len(nudged), 1)
     return [*nudged, Stage("free run", drawn(target, 0.0), rest, True, True)]
 
 
-def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool) -> list[Stage]:
+def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool, kept: int | None) -> list[Stage]:
     """A wide search and a narrow one, Levenberg-Marquardt steps after each, or the optimiser's for a loss without
-    residuals."""
+    residuals; the narrow one around the `kept` best starts."""
 
     def search(width: float, generations: int) -> Stage:
         return Stage("population", target, 0, False, True, Population(width, generations, seed))
 
-    def newton(n_steps: int) -> Stage:
-        return Stage("Levenberg-Marquardt", target, n_steps, True, True)
+    def newton(n_steps: int, n_kept: int | None = None) -> Stage:
+        return Stage("Levenberg-Marquardt", target, n_steps, True, True, n_kept=n_kept)
 
     if not has_newton:
-        return [search(*_WIDE), search(*_NARROW), Stage("gradient", target, steps, False, False)]
+        return [search(*_WIDE), search(*_NARROW), *descent(target, steps, 0.0, kept)]
     first = max(steps // 2, 1)
-    return [search(*_WIDE), newton(first), search(*_NARROW), newton(max(steps - first, 1))]
+    return [search(*_WIDE), newton(first, kept), search(*_NARROW), newton(max(steps - first, 1))]
 
 
 def started_weakly(

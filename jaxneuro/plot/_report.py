@@ -51,6 +51,8 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
         *(f"<p>{html.escape(sentence)}</p>" for sentence in sentences),
         "<h2>Errors</h2>",
         _table(("term", "error", "unit"), errors),
+        "<h2>Scores</h2>",
+        _table(("data", "term", "score", "value", "unit"), _scores(result)),
         "<h2>Stages</h2>",
         _table(("stage", "steps", "simulations per start", "seconds", "loss"), stages),
     ]
@@ -65,6 +67,13 @@ def _parameters(result: FitResult) -> Iterable[tuple]:
         interval = "" if p.interval is None else f"{p.interval[0]:.5g} to {p.interval[1]:.5g}"
         ends = " to ".join("" if bound is None else f"{bound:.4g}" for bound in (p.low, p.high))
         yield name, f"{p.value:.5g}", interval, p.unit, ends
+
+
+def _scores(result: FitResult) -> Iterable[tuple]:
+    for kind, scores in {"fitted": result.scores, "held out": result.held_out_scores}.items():
+        for term, of_term in scores.items():
+            for name, (value, unit) in of_term.items():
+                yield kind, term, name, f"{value:.4g}", unit
 
 
 def _table(head: tuple, rows: Iterable[tuple]) -> str:
