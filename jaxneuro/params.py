@@ -19,6 +19,7 @@ from jaxneuro import units
 
 __all__ = [
     "AbstractParametrised",
+    "NamedParams",
     "ParamInfo",
     "called",
     "get",
@@ -120,8 +121,20 @@ class AbstractParametrised(eqx.Module):
                 field.metadata["param"].check(field.name, value)
 
 
+class NamedParams(eqx.Module):
+    """Parameters whose names are only known when they are made: the variables of a model's state, say.
+
+    `values`, name -> array, or others of its kind; `infos`, name -> what an array is.
+    """
+
+    values: dict[str, Any]
+    infos: dict[str, ParamInfo] = eqx.field(static=True)
+
+
 def _children(node: Any) -> Iterator[tuple[str, Any]]:
-    if dataclasses.is_dataclass(node):
+    if isinstance(node, NamedParams):
+        yield from node.values.items()
+    elif dataclasses.is_dataclass(node):
         for field in dataclasses.fields(node):
             yield field.name, getattr(node, field.name)
     elif isinstance(node, Mapping):
@@ -143,6 +156,8 @@ def params(tree: Any) -> dict[str, ParamInfo]:
 
 
 def _info(node: Any, name: str) -> ParamInfo | None:
+    if isinstance(node, NamedParams):
+        return node.infos.get(name)
     if not dataclasses.is_dataclass(node):
         return None
     return {f.name: f.metadata.get("param") for f in dataclasses.fields(node)}.get(name)
@@ -209,7 +224,9 @@ def called(kind: str, name: str, known: Mapping[str, Any]) -> Any:
 
 def _walk(tree: Any, path: str) -> Any:
     for part in path.split("."):
-        if dataclasses.is_dataclass(tree):
+        if isinstance(tree, NamedParams):
+            tree = tree.values[part]
+        elif dataclasses.is_dataclass(tree):
             tree = getattr(tree, part)
         else:
             tree = tree[part] if isinstance(tree, Mapping) else tree[int(part)]

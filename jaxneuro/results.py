@@ -1,11 +1,12 @@
 """How a simulation ended, as a value: one lane of a batch that fails is marked, the others go on."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-__all__ = ["RESULTS", "first_failure", "outcome_names"]
+__all__ = ["RESULTS", "first_failure", "outcome_names", "worst"]
 
 
 class RESULTS(eqx.Enumeration):
@@ -37,6 +38,13 @@ def first_failure(*outcomes: tuple[Bool[Array, ""], RESULTS]) -> RESULTS:
     for has_failed, failure in reversed(outcomes):
         result = RESULTS.where(jnp.asarray(has_failed), failure, result)
     return result
+
+
+def worst(outcomes: RESULTS) -> RESULTS:
+    """One outcome of those of several lanes: a failure, if there is one."""
+    value = jnp.ravel(outcomes._value)
+    index = jnp.argmax(value != RESULTS.successful._value)
+    return jax.tree.map(lambda leaf: jnp.ravel(leaf)[index], outcomes)
 
 
 def outcome_names() -> dict[int, str]:

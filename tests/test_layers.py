@@ -19,6 +19,7 @@ FLOORS = (
         "datasets",
         "electrochemistry",
         "few_lanes",
+        "filters",
         "lanes",
         "numerics",
         "params",

@@ -42,6 +42,8 @@ from jaxneuro.fitters._result import FitResult as FitResult
 from jaxneuro.fitters._result import FittedParam as FittedParam
 from jaxneuro.fitters._result import load as load
 from jaxneuro.fitters._sensitivity import Sensitivity as Sensitivity
+from jaxneuro.fitters._shooting import MultipleShooting as MultipleShooting
+from jaxneuro.fitters._shooting import ShootingLoss as ShootingLoss
 from jaxneuro.fitters._spike_trains import SpikeLikelihood as SpikeLikelihood
 from jaxneuro.fitters._spike_trains import SpikeTrains as SpikeTrains
 from jaxneuro.fitters._stages import StageReport as StageReport
@@ -74,11 +76,13 @@ __all__ = [
     "Guide",
     "Joint",
     "JointLoss",
+    "MultipleShooting",
     "Nudged",
     "Played",
     "Profile",
     "Progress",
     "Sensitivity",
+    "ShootingLoss",
     "SpikeLikelihood",
     "SpikeTimeLoss",
     "SpikeTimes",

@@ -1,29 +1,39 @@
-"""What an amplifier reads in current clamp: the membrane potential, and what the electrode adds to it."""
+"""What an amplifier reads in current clamp: the membrane potential, and what electrode and filter make of it."""
 
 from jaxtyping import Array, Float
 
 from jaxneuro import circuit
+from jaxneuro.filters import bessel_low_pass
 from jaxneuro.params import AbstractParametrised, param
 
 __all__ = ["Electrode"]
 
 
 class Electrode(AbstractParametrised):
-    """An electrode through which the current flows whose voltage is recorded.
+    """An electrode through which the current flows whose voltage is recorded, and the amplifier's filter.
 
-    V_rec = V + R_s i_app + offset        [mV]
+    V_rec = four-pole Bessel low-pass of V + R_s i_app + offset, -3 dB at `corner`        [mV]
 
     R_s is what the bridge balance has left of the series resistance, `offset` what the junction potential and the
-    drift have. `area` [um^2] makes a current of a membrane that takes a density; point neurons need none.
+    drift have. `corner` None is no filter, and so is one far above the sampling rate. `area` [um^2] makes a current of
+    a membrane that takes a density; point neurons need none.
 
-    >>> Electrode(R_s=15.0)
+    >>> Electrode(R_s=15.0, corner=2.0)
+
+    References: Thomson (1949), Proc IEE 96:487. doi:10.1049/pi-3.1949.0101 (the filter)
     """
 
     R_s: Array = param(0.0, unit="MOhm", bounds=(0, None), doc="Series resistance that is not balanced.")
     offset: Array = param(0.0, unit="mV", doc="What is read at the true potential of 0 mV without a current.")
     area: Array | None = param(None, unit="um^2", bounds=(0, None), is_open=True, doc="Area of the membrane.")
+    corner: Array | None = param(None, unit="kHz", bounds=(0, None), is_open=True, doc="Corner of the low-pass filter.")
 
     def added(self, i_app: Float[Array, "*t"]) -> Float[Array, "*t"]:
-        """What is read beyond the membrane potential [mV] at an input in nA, or in uA/cm^2 with an area."""
+        """What there is beyond the membrane potential [mV] at an input in nA, or in uA/cm^2 with an area."""
         current = i_app if self.area is None else circuit.to_absolute(i_app, self.area, "uA/cm^2")
         return self.R_s * current + self.offset
+
+    def read(self, voltage: Float[Array, " n"], i_app: Float[Array, " n"], dt: float) -> Float[Array, " n"]:
+        """What is read [mV] of a membrane potential [mV], sampled every `dt` [ms], at rest before the first sample."""
+        before = voltage + self.added(i_app)
+        return before if self.corner is None else bessel_low_pass(before, dt, self.corner)

@@ -19,12 +19,13 @@ from jaxneuro.fitters._losses import (
     SpikeTimeLoss,
     TraceLoss,
 )
+from jaxneuro.fitters._shooting import MultipleShooting, ShootingLoss
 from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
 from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
 from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
-from jaxneuro.results import RESULTS
+from jaxneuro.results import RESULTS, worst
 from jaxneuro.solvers import AbstractSolver
 
 __all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "has_residuals", "loss_of", "n_independent"]
@@ -96,7 +97,7 @@ class Joint(AbstractTarget):
             answers = jax.vmap(lambda term: term.predict(model, solver))(stacked)
             found |= {name: jax.tree.map(lambda leaf, k=k: leaf[k], answers) for k, name in enumerate(names)}
         outcomes = [found[name].result for name in self.terms]
-        result = functools.reduce(lambda a, b: RESULTS.where(a == RESULTS.successful, b, a), map(_worst, outcomes))
+        result = functools.reduce(lambda a, b: RESULTS.where(a == RESULTS.successful, b, a), map(worst, outcomes))
         return JointPrediction({name: found[name] for name in self.terms}, result)
 
     def alike(self) -> list[list[str]]:
@@ -141,6 +142,7 @@ _LOSSES = {
     ClampCurrent: CurrentLoss,
     FICurve: FILoss,
     Joint: JointLoss,
+    MultipleShooting: ShootingLoss,
     SpikeTimes: SpikeTimeLoss,
     SpikeTrains: SpikeLikelihood,
     StepResponse: FeatureLoss,
@@ -152,10 +154,7 @@ def drawn(target: AbstractTarget, k: float) -> AbstractTarget:
     """The same target, of a model that is drawn to its voltage traces with strength k [1/ms]."""
     if isinstance(target, Joint):
         return eqx.tree_at(lambda t: t.terms, target, {name: drawn(term, k) for name, term in target.terms.items()})
-    if isinstance(target, VoltageTrace):
-        strength = jnp.asarray(k, target.voltage.dtype)
-        return eqx.tree_at(lambda t: t.k, target, strength, is_leaf=lambda x: x is None)
-    return target
+    return target.drawn(k) if isinstance(target, VoltageTrace) else target
 
 
 def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
@@ -164,6 +163,8 @@ def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
         return int(np.isfinite(np.asarray(target.times)).sum())
     if isinstance(target, VoltageTrace) and target.mask is not None:
         return int(np.sum(target.mask))
+    if isinstance(target, MultipleShooting) and target.trace.mask is not None:
+        return int(np.sum(target.in_windows(target.trace.mask)))
     if isinstance(target, StepResponse):
         return None  # its tolerances are no standard deviations
     if not isinstance(target, Joint):
@@ -173,13 +174,6 @@ def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
     sizes = {n_independent(term, n_errors // len(target.terms)) for term in target.terms.values()}
     is_alike = len(target.alike()) == 1 and len(sizes) == 1
     return len(target.terms) * sizes.pop() if is_even and has_squares and is_alike else None
-
-
-def _worst(outcome: RESULTS) -> RESULTS:
-    """One outcome of those of several lanes: a failure, if there is one."""
-    value = jnp.ravel(outcome._value)
-    index = jnp.argmax(value != RESULTS.successful._value)
-    return jax.tree.map(lambda leaf: jnp.ravel(leaf)[index], outcome)
 
 
 def _checked_terms(terms: Any) -> dict[str, AbstractTarget]:

@@ -36,7 +36,7 @@ def play(
     Whatever measures a recording then measures the model: `passive_properties(played.recording)`.
 
     **Arguments:** `model`; `recording`, whose sweeps all begin anew, from the model's initial state; `electrode`, what
-    the amplifier adds to the voltage; `area` [um^2], of a membrane; `t1`, where sweeps are cut [ms after their first
+    the amplifier makes of the voltage; `area` [um^2], of a membrane; `t1`, where sweeps are cut [ms after their first
     sample]; `solver`, the model's default if None.
 
     >>> played = play(result.model, recording, electrode=Electrode(R_s=15.0))
@@ -50,7 +50,7 @@ def play(
         # the saved times are the solver's, and the voltage is interpolated between them
         end = stop if step is None else step * np.floor(stop / step)
         run = simulate(model, stimulus, t1=end, solver=solver, dt_save=step)
-        voltage = run.voltage if electrode is None else run.voltage + electrode.added(run.i_app)
+        voltage = run.voltage if electrode is None else electrode.read(run.voltage, run.i_app, float(run.ts[1] - run.ts[0]))
         n = int(np.searchsorted(sweep.ts - sweep.ts[0], end * (1 + 1e-9), side="right"))
         ts = sweep.ts[:n]
         recorded = np.interp(ts - sweep.ts[0], np.asarray(run.ts), np.asarray(voltage))

@@ -31,7 +31,7 @@ class StepResponse(AbstractTarget):
 
     **Arguments:** `dt`, sampling interval [ms]; `voltage` [mV], shape (n_time,), from some time before the step to its
     end; `amplitude` of the step, in the model's input unit; `onset` of it [ms after the first sample]; `electrode`,
-    what the amplifier adds; `threshold`, which a spike crosses [mV, as recorded]; `room`, how many spikes there is room
+    what the amplifier makes of the voltage; `threshold`, which a spike crosses [mV, as recorded]; `room`, how many spikes there is room
     for.
 
     The model starts in its initial state at the first sample. In the model the step lasts half as long again, so that a
@@ -117,7 +117,7 @@ class StepResponse(AbstractTarget):
 
     def recorded(self, solution: Solution) -> Float[Array, " n_time"]:
         """What the amplifier would read of a prediction [mV], also after the data have ended."""
-        return solution.voltage + self.electrode.added(self.stimulus(solution.ts))
+        return self.electrode.read(solution.voltage, self.stimulus(solution.ts), self.dt)
 
     def model_features(self, voltage: Float[Array, " n_time"]) -> SpikeFeatures:
         """Features of a recorded prediction, with as much room as those of the data."""

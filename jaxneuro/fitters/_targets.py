@@ -13,6 +13,7 @@ from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
 from jaxneuro.fitters._electrode import Electrode
+from jaxneuro.fitters._initial_state import state_from, state_params
 from jaxneuro.fitters._nudging import Guide, Nudged
 from jaxneuro.fitters._samples import (
     check_covered,
@@ -23,7 +24,7 @@ from jaxneuro.fitters._samples import (
     whole_fraction,
 )
 from jaxneuro.models import AbstractModel, AbstractSpikingModel, WholeCell
-from jaxneuro.params import is_concrete
+from jaxneuro.params import NamedParams, is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
@@ -79,10 +80,11 @@ class VoltageTrace(AbstractTrace):
 
     **Arguments:** `ts`, times of the samples [ms], evenly spaced, or their interval [ms] for a
     trace that begins at 0 ms; `voltage` [mV], shape (n_time,); `stimulus`, in the model's input
-    unit; `electrode`, what the amplifier adds to the voltage; `mask`, shape (n_time,), True where data and model are
-    compared, e.g. outside of spikes.
+    unit; `electrode`, what the amplifier makes of the voltage; `mask`, shape (n_time,), True where data and model are
+    compared, e.g. outside of spikes; `y0`, the state at the first sample, like `model.init_state()`, which may then be
+    fitted: its variables are the parameters "y0.V", "y0.gates.na.m" and so on.
 
-    The model starts in its initial state at the first sample. The prediction is a `Solution` saved
+    Without `y0` the model starts in its initial state. The prediction is a `Solution` saved
     at the samples. With a strength `k` [1/ms] it is that of the model while it is drawn to the data (`Nudged`), which
     are interpolated within the steps: a sample's delay would shift the parameters by per cents.
 
@@ -96,6 +98,7 @@ class VoltageTrace(AbstractTrace):
     stimulus: AbstractStimulus
     electrode: Electrode | None
     mask: Bool[Array, " n_time"] | None
+    y0: NamedParams | None
     k: Float[Array, ""] | None
     t0: float = eqx.field(static=True)
     dt: float = eqx.field(static=True)
@@ -108,11 +111,13 @@ class VoltageTrace(AbstractTrace):
         *,
         electrode: Electrode | None = None,
         mask: Any = None,
+        y0: Any = None,
     ):
         self.voltage = samples("voltage", voltage, "mV", least=2)
         self.stimulus = as_stimulus(stimulus)
         self.electrode, self.k = electrode, None
         self.mask = None if mask is None else checked_mask(mask, self.voltage.size)
+        self.y0 = None if y0 is None else state_params(y0)
         self.t0, self.dt = sampling(ts, self.voltage.size)
         check_covered(self.stimulus, self.t0, self.t1)
 
@@ -128,17 +133,31 @@ class VoltageTrace(AbstractTrace):
 
     def check(self, model: AbstractModel, solver: AbstractSolver) -> None:
         check_one_neuron(model)
+        if self.y0 is not None:
+            state_from(self.y0, model.init_state())
         checked_run(model, self.stimulus, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
+        y0 = None if self.y0 is None else state_from(self.y0, model.init_state())
         if self.k is None:
-            return self.run(model, self.stimulus, solver)
-        return self.run(Nudged(model, self.k), Guide(self.stimulus, self.interpolated), solver, max_spikes=1)
+            return self.run(model, self.stimulus, solver, y0=y0)
+        guide = Guide(self.stimulus, self.interpolated)
+        return self.run(Nudged(model, self.k), guide, solver, max_spikes=1, y0=y0)
+
+    def drawn(self, k: float) -> "VoltageTrace":
+        """The same, of a model that is drawn to the data with a strength k [1/ms]."""
+        strength = jnp.asarray(k, self.voltage.dtype)
+        return eqx.tree_at(lambda trace: trace.k, self, strength, is_leaf=lambda x: x is None)
 
     @property
     def membrane(self) -> Float[Array, " n_time"]:
-        """The data without what the electrode adds [mV]."""
-        return self.voltage - self._added
+        """The data without what the electrode adds [mV]; they still lag behind by its filter."""
+        return self.voltage if self.electrode is None else self.voltage - self.electrode.added(self.injected)
+
+    @property
+    def injected(self) -> Float[Array, " n_time"]:
+        """The stimulus at the samples."""
+        return self.stimulus(jnp.asarray(self.ts))
 
     @property
     def interpolated(self) -> Sampled:
@@ -147,11 +166,9 @@ class VoltageTrace(AbstractTrace):
 
     def recorded(self, solution: Solution) -> Float[Array, " n_time"]:
         """What the amplifier would read of a prediction [mV]."""
-        return solution.voltage + self._added
-
-    @property
-    def _added(self) -> Any:
-        return 0.0 if self.electrode is None else self.electrode.added(self.stimulus(jnp.asarray(self.ts)))
+        if self.electrode is None:
+            return solution.voltage
+        return self.electrode.read(solution.voltage, self.injected, self.dt)
 
 
 class ClampCurrent(AbstractTrace):

@@ -6,14 +6,11 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from jaxneuro.filters import BESSEL_PAIRS
 from jaxneuro.models._base import AbstractModel
 from jaxneuro.params import param
 
 __all__ = ["WholeCell", "WholeCellState"]
-
-# Poles of the four-pole Bessel low-pass whose gain is -3 dB at 1 rad per unit of time, as s^2 + damping s + stiffness:
-# those of `scipy.signal.bessel(4, 1, analog=True, norm="mag")`.
-_PAIRS = ((1.990417528700544, 2.570755324809453), (2.7401356611028844, 2.0453906910156383))  # (damping, stiffness)
 
 
 class WholeCellState(NamedTuple):
@@ -62,7 +59,7 @@ class WholeCell(AbstractModel):
     def dynamics(self, y: WholeCellState, i_app: Float[Array, "*c"]) -> WholeCellState:
         current = 1e3 * (y.V_p - y.V) / self.R_s
         w = 2 * math.pi * self.corner
-        (damping, stiffness), (later_damping, later_stiffness) = _PAIRS
+        (damping, stiffness), (later_damping, later_stiffness) = BESSEL_PAIRS
         return WholeCellState(
             V=(current - 1e3 * (y.V - self.E) / self.R_m) / self.C,
             V_p=(i_app - y.V_p) / self.lag,

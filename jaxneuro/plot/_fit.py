@@ -14,6 +14,7 @@ from jaxneuro.fitters import (
     FICurve,
     FitResult,
     Joint,
+    MultipleShooting,
     SpikeTimes,
     SpikeTrains,
     StepResponse,
@@ -75,15 +76,28 @@ def _draw_trace(ax: Axes, result: FitResult) -> None:
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
 
 
+def _draw_windows(ax: Axes, result: FitResult) -> None:
+    """The model in each window, which begins on the data; a gap between windows."""
+    target = result.target
+    trace, voltage = target.trace, np.asarray(result.predict().voltage)
+    ts = target.in_windows(trace.ts)
+    broken = lambda values: np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan).ravel()  # noqa: E731
+    _draw_pair(ax, trace, broken(ts), broken(voltage))
+    ax.set_ylabel(axis_label("Membrane potential", "mV"))
+
+
 def _draw_current(ax: Axes, result: FitResult) -> None:
     _draw_both(ax, result, result.model.recorded(result.predict().ys))
     ax.set_ylabel(axis_label("Recorded current", "pA"))
 
 
 def _draw_both(ax: Axes, result: FitResult, model: Any) -> None:
-    target = result.target
+    _draw_pair(ax, result.target, result.target.ts, model)
+
+
+def _draw_pair(ax: Axes, target: VoltageTrace | ClampCurrent, ts: Any, model: Any) -> None:
     ax.plot(target.ts, target.data, color=_PALE, linewidth=3.0, label="Data")
-    ax.plot(target.ts, model, color=RED, label="Model")
+    ax.plot(ts, model, color=RED, label="Model")
     ax.set_xlim(target.t0, target.t1)
     ax.set_xlabel(axis_label("Time", "ms"))
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)  # above, where no spike is
@@ -181,4 +195,5 @@ _DRAWN = {
     SpikeTrains: _draw_trains,
     StepResponse: _draw_response,
     Joint: _draw_terms,
+    MultipleShooting: _draw_windows,
 }
