@@ -18,6 +18,8 @@ Nocedal (1989), Math Program 45:503. doi:10.1007/BF01589116 (L-BFGS).
 from jaxneuro.fitters._control import Progress as Progress
 from jaxneuro.fitters._electrode import Electrode as Electrode
 from jaxneuro.fitters._fit import fit as fit
+from jaxneuro.fitters._gradient_health import GradientHealth as GradientHealth
+from jaxneuro.fitters._gradient_health import gradient_health as gradient_health
 from jaxneuro.fitters._joint import Joint as Joint
 from jaxneuro.fitters._joint import JointLoss as JointLoss
 from jaxneuro.fitters._losses import CurrentLoss as CurrentLoss
@@ -73,6 +75,7 @@ __all__ = [
     "FitRecord",
     "FitResult",
     "FittedParam",
+    "GradientHealth",
     "Guide",
     "Joint",
     "JointLoss",
@@ -94,6 +97,7 @@ __all__ = [
     "fit",
     "fit_fi_table",
     "fit_recording_fi",
+    "gradient_health",
     "load",
     "measured_lif",
     "play",
