@@ -101,6 +101,25 @@ def test_fit_of_a_csv_writes_parameters_and_curve(jaxneuro, tmp_path):
 
 
 @pytest.mark.slow
+def test_fit_goes_on_from_its_checkpoint_and_scores_held_out_sweeps(jaxneuro, tmp_path):
+    path = synthetic_recording(tmp_path / "cell.csv")
+    options = ("--target", "spikes", "--sweep", 5, "--held-out", 4, "--steps", 20, "--checkpoint", "fit.checkpoint")
+    options += ("--free", "tau_m=10:40", "--free", "V_th=-60:-45", "--starts", 2)
+    records = []
+    for out in ("first", "again"):
+        code, shown, err = jaxneuro("fit", path, *options, "--out", out)
+        assert code == 0 and "held out, sweep 4: spikes of data" in shown, err
+        records.append(json.loads((tmp_path / out / "fit.json").read_text()))
+    assert (tmp_path / "fit.checkpoint").is_file()
+    first, again = records
+    assert first["params"] == again["params"] and first["n_steps"] == again["n_steps"] == 20
+    held_out = first["scores"]["held_out"]["sweep 4"]
+    assert held_out["spikes of model"]["value"] == pytest.approx(held_out["spikes of data"]["value"], abs=1)
+    code, _, err = jaxneuro("fit", path, *options, "--steps", 21, "--out", "other")
+    assert code == 2 and "must be of this fit" in err and not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
 def test_fit_of_the_real_cell_reaches_2_hz(jaxneuro, tmp_path, data_dir):
     code, out, err = jaxneuro(
         "fit", data_dir / "abf/171116sh_0018.abf", "--model", "lif", "--target", "fi", "--out", "fitted"
@@ -156,6 +175,9 @@ BAD = {
     "truncated ABF": (("info", "cut.abf"), "cut.abf"),
     "bounds the wrong way round": (("fit", "good.csv", "--free", "V_th=-40:-60"), "low < high"),
     "bounds without numbers": (("fit", "good.csv", "--free", "V_th=1"), "NAME=LOW:HIGH"),
+    "sweep held out of a curve": (("fit", "good.csv", "--held-out", "1"), "--held-out must go with --target spikes"),
+    "no time": (("fit", "good.csv", "--time-budget", "0"), "--time-budget.*x>0"),
+    "unknown strategy": (("fit", "good.csv", "--strategy", "guess"), "--strategy.*'nudging'"),
     "model and target do not match": (
         ("fit", "good.csv", "--model", "hh", "--target", "fi"),
         "--model lif --target fi",

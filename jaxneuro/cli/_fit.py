@@ -1,6 +1,8 @@
 """`jaxneuro fit`."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,6 +43,22 @@ _DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
 @click.option("--starts", type=click.IntRange(min=1), default=8, show_default=True, help="Number of starts [1].")
 @click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="Steps of the optimiser [1].")
 @click.option(
+    "--strategy",
+    type=click.Choice(["auto", "nudging", "descent", "newton", "population"]),
+    default="auto",
+    show_default=True,
+    help="How the fit goes on: see the documentation of jaxneuro.fitters.",
+)
+@click.option(
+    "--held-out",
+    type=int,
+    multiple=True,
+    metavar="SWEEP",
+    help="Sweep that is not fitted but scored, for --target spikes or trace; may be repeated.",
+)
+@click.option("--patience", type=click.IntRange(min=1), default=None, help="Gradient steps without a gain [1].")
+@click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), default=None, help="Longest time [s].")
+@click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
     default=None,
@@ -60,6 +78,10 @@ def fit(
     free: tuple[str, ...],
     starts: int,
     steps: int,
+    strategy: str,
+    held_out: tuple[int, ...],
+    patience: int | None,
+    time_budget: float | None,
     checkpoint: Path | None,
     stimulus_folder: Path | None,
     settings: tuple[str, ...],
@@ -85,9 +107,21 @@ def fit(
     kind = model.lower()
     target = target or _DEFAULT_TARGET.get(kind, "fi")
     data = read_recording(recording, stimulus_folder=stimulus_folder)
-    neuron, goal, bounds = PROBLEMS[_checked(kind, target)](data, neuron, sweep, area)
-    bounds = dict(map(_bounds, free)) or bounds
-    result = run(neuron, goal, free=bounds, n_starts=starts, steps=steps, seed=seed, checkpoint=checkpoint)
+    make = PROBLEMS[_checked(kind, target)]
+    neuron, goal, bounds = make(data, neuron, sweep, area)
+    result = run(
+        neuron,
+        goal,
+        free=dict(map(_bounds, free)) or bounds,
+        held_out=_held_out(lambda index: make(data, neuron, index, area)[1], held_out, target),
+        n_starts=starts,
+        steps=steps,
+        strategy=strategy,
+        patience=patience,
+        time_budget=time_budget,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
     show(result)
     with output_folder(out) as folder:
         result.save(folder / "fit.json")
@@ -109,6 +143,18 @@ def _checked(kind: str, target: str) -> tuple[str, str]:
             "choose a pair."
         )
     return kind, target
+
+
+def _held_out(make: Callable[[int], Any], sweeps: tuple[int, ...], target: str) -> Any:
+    """The targets of the sweeps that are scored only, None if there are none."""
+    from jaxneuro.fitters import Joint
+
+    if sweeps and target == "fi":
+        raise ValueError(
+            "Option --held-out must go with --target spikes or trace, but the target is fi, which all sweeps make "
+            "together; leave it out."
+        )
+    return Joint({f"sweep {index}": make(index) for index in sweeps}) if sweeps else None
 
 
 def _bounds(text: str) -> tuple[str, tuple[float, float]]:

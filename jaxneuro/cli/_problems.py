@@ -29,17 +29,10 @@ def _chosen(data: Recording, number: int | None) -> Sweep:
     return max(data, key=lambda sweep: find_spikes(sweep.ts, sweep.voltage).size)
 
 
-def _current(sweep: Sweep, factor: float) -> Any:
-    """The sweep's current times `factor`, from t = 0 on."""
-    from jaxneuro.stimuli import Sampled
-
-    return Sampled(factor * sweep.current, dt=sweep.dt)
-
-
 def lif_spikes(data: Recording, neuron: AbstractModel, sweep: int | None, area: float | None) -> Problem:
     """Spike times of one sweep under its recorded current, up to 100 ms after the last spike."""
     from jaxneuro.analysis.recordings import find_spikes
-    from jaxneuro.fitters import SpikeTimes, measured_lif
+    from jaxneuro.fitters import measured_lif, spikes_of
 
     chosen = _chosen(data, sweep)
     neuron = measured_lif(data, neuron)
@@ -49,7 +42,6 @@ def lif_spikes(data: Recording, neuron: AbstractModel, sweep: int | None, area: 
             f"Option --sweep must choose a sweep with spikes, but {chosen.index} has none; leave it out to take the "
             "one with most."
         )
-    t1 = min(float(chosen.t1 - chosen.ts[0]), float(times[-1]) + 100.0)
     rest = float(neuron.E_L)
     free = {
         "V_th": (rest + 1.0, rest + 40.0),
@@ -58,19 +50,21 @@ def lif_spikes(data: Recording, neuron: AbstractModel, sweep: int | None, area: 
         "b_w": (0.001, 1.0),
         "tau_w": (20.0, 1000.0),
     }
-    return neuron, SpikeTimes(times, _current(chosen, 1e-3), t1=t1), free
+    t1 = min(float(chosen.t1 - chosen.ts[0]), float(times[-1]) + 100.0)
+    return neuron, spikes_of(chosen, t1=t1), free
 
 
 def hh_trace(data: Recording, neuron: AbstractModel, sweep: int | None, area: float | None) -> Problem:
-    """Voltage of one sweep up to 50 ms after the main step; the current in pA becomes a density by the area."""
+    """Voltage of one sweep up to 50 ms after the main step, every 0.1 ms; the current in pA becomes a density by the
+    area."""
     from jaxneuro import params
     from jaxneuro.analysis.recordings import main_step, passive_properties
-    from jaxneuro.fitters import VoltageTrace
+    from jaxneuro.fitters import Electrode, trace_of
 
     if area is None:
         try:
-            # pF to uF is 1e-6, um^2 to cm^2 is 1e-8
-            area = passive_properties(data).capacitance * 1e-6 / float(params.get(neuron, "C_m")) / 1e-8
+            # pF over uF/cm^2 is 1e-6 cm^2
+            area = 100 * passive_properties(data).capacitance / float(params.get(neuron, "C_m"))
         except ValueError as reason:
             raise ValueError(
                 "Option --area must be given where the capacitance cannot be measured, but is not; give the membrane "
@@ -79,15 +73,19 @@ def hh_trace(data: Recording, neuron: AbstractModel, sweep: int | None, area: fl
     if not area > 0:
         raise ValueError(f"Option --area must be positive, but is {area:g} um^2; give e.g. --area 20000.")
     chosen = _chosen(data, sweep)
-    stride = max(1, round(0.1 / chosen.dt))
-    # pA to uA is 1e-6, um^2 to cm^2 is 1e-8
-    stimulus = _current(chosen, 1e-6 / (area * 1e-8))
     step = main_step(data)
-    end = np.searchsorted(chosen.ts, step.onset + step.duration + 50.0)
-    ts, voltage = chosen.ts[:end:stride] - chosen.ts[0], chosen.voltage[:end:stride]
-    neuron = params.replace(neuron, {"V_init": float(np.median(chosen.voltage[: max(10, stride)]))})
-    free = {"na.g_max": (10.0, 400.0), "k.g_max": (1.0, 200.0), "leak.g_max": (0.01, 3.0), "leak.E_rev": (-90.0, -30.0)}
-    return neuron, VoltageTrace(ts, voltage, stimulus), free
+    (prepared,) = data.select([chosen.index]).prepared(every=max(1, round(0.1 / chosen.dt)))
+    end = step.onset + step.duration + 50.0 - prepared.ts[0]
+    target = trace_of(prepared, t1=end, area=area, electrode=Electrode(area=area))
+    neuron = params.replace(neuron, {"V_init": float(np.median(target.voltage[:10]))})
+    free = {
+        "na.g_max": (10.0, 400.0),
+        "k.g_max": (1.0, 200.0),
+        "leak.g_max": (0.01, 3.0),
+        "leak.E_rev": (-90.0, -30.0),
+        "electrode.R_s": (0.0, 50.0),
+    }
+    return neuron, target, free
 
 
 PROBLEMS = {("lif", "fi"): lif_fi, ("lif", "spikes"): lif_spikes, ("hh", "trace"): hh_trace}

@@ -30,6 +30,9 @@ def summary(result: "FitResult") -> list[str]:
     fi = result.to_dict().get("fi")
     if fi:
         lines.append(f"f-I curve: {fi['rms_hz']:.2f} Hz RMS over {len(fi['rate_data_hz'])} currents")
+    for term, scores in result.held_out_scores.items():
+        shown = ", ".join(f"{name} {value:.4g}{f' {unit}' * (unit != '1')}" for name, (value, unit) in scores.items())
+        lines.append(f"held out, {term}: {shown}")
     lines.append(
         f"{result.start_losses.size} starts, {len(result.history)} steps, {int(result.n_failed.sum())} of them "
         f"not finite, {result.seconds:.0f} s{f', ended by {result.ended}' if result.ended else ''}"

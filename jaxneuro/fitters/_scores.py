@@ -114,13 +114,15 @@ _KINDS = {
 
 def transferred(problem: Problem, values: Mapping[str, float], target: AbstractTarget) -> AbstractTarget:
     """Another target with the fitted values of the first one's parameters, such as the electrode's, where it has the
-    same; those of single sweeps stay with them."""
-    known = params.params(target)
+    same. Of a `Joint` those that all its terms share are handed on, and those of single ones stay with them."""
     moved: dict[str, Any] = {}
     for name, paths in zip(problem.names, problem.paths, strict=True):
         own = [path.removeprefix("target.") for path in paths if path.startswith("target.")]
-        ends = tuple(name[1:] for _ in own[:1] if name.startswith("*."))
-        for path in known:
-            if path in own or (ends and f".{path}".endswith(ends)):
+        if own and isinstance(problem.target, Joint):
+            ends = (name[1:],) if name.startswith("*.") else ()
+        else:
+            ends = tuple(f".{path}" for path in own)
+        for path in params.params(target):
+            if path in own or f".{path}".endswith(ends):
                 moved[path] = jnp.asarray(values[name])
     return params.replace(target, moved)
