@@ -19,11 +19,20 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
+# Nearly all of the suite's time is compilation, and short runs need no optimised programs. Child processes, which run
+# studies and commands as users do, are not given this flag: XLA has read it when its CPU backend is there.
+FLAGS = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = f"{FLAGS} --xla_backend_optimization_level=0".strip()
+
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+import jaxneuro  # noqa: E402, F401  (it adds flags of its own, which children add themselves)
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.devices()
+os.environ["XLA_FLAGS"] = FLAGS
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
