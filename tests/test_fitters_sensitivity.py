@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from refusals import refused
 
-from jaxneuro import FixedStep, Leak, Membrane, Step, simulate
-from jaxneuro.fitters import VoltageTrace, fit, profile
+from jaxneuro import LIF, FixedStep, Leak, Membrane, Step, simulate
+from jaxneuro.fitters import SpikeTimes, VoltageTrace, fit, profile
 from jaxneuro.fitters._sensitivity import Sensitivity
 
 STIMULUS = Step(1.0, onset=2.0)
@@ -75,6 +75,20 @@ def test_sensitivity_is_unknown_for_a_loss_that_is_one_number():
     free = {"first.g_max": (0.01, 1.0)}
     result = fitted(two_leaks(), free, loss=lambda run, target: ((run.voltage - target.voltage) ** 2).mean())
     assert result.sensitivity is None and result.params["first.g_max"].std is None
+
+
+def test_sensitivity_to_spike_times_counts_spikes_and_not_the_room_for_them():
+    stimulus = Step(0.4, onset=5.0)
+    times = np.asarray(simulate(LIF(tau_m=22.0), stimulus, t1=150.0).spikes)
+    times = times + 0.2 * np.random.default_rng(0).normal(size=times.size)
+    options = {"n_starts": 1, "start": "model", "strategy": "newton", "steps": 10, "progress": False}
+    spread = [
+        fit(LIF(), SpikeTimes(times, stimulus, t1=150.0, room=room), free={"tau_m": (10.0, 40.0)}, **options)
+        .params["tau_m"]
+        .std
+        for room in (times.size + 1, times.size + 60)
+    ]
+    assert spread[0] == pytest.approx(spread[1], rel=1e-6)
 
 
 def test_profile_of_a_well_determined_parameter_is_a_parabola():

@@ -17,7 +17,7 @@ import pytest
 import jaxneuro
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = {"io", "test", "notebooks", "bench", "verify"}
+EXTRAS = {"io", "posterior", "test", "notebooks", "bench", "verify"}
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -76,7 +76,7 @@ def test_wheel_declares_every_import(metadata):
     declared = set()
     for line in metadata.get_all("Requires-Dist"):
         name, _, marker = line.partition(";")
-        if "extra ==" not in marker or re.search(r"extra == ['\"]io['\"]", marker):
+        if "extra ==" not in marker or re.search(r"extra == ['\"](io|posterior)['\"]", marker):
             declared.add(re.match(r"[A-Za-z0-9_-]+", name).group())
     known = declared | sys.stdlib_module_names | {"jaxneuro"}
     undeclared = set()

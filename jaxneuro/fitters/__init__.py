@@ -4,7 +4,6 @@ The strategies of `fit`:
 
 - "nudging", for the voltage trace of a smooth model: a convex fit of its conductances, then Levenberg-Marquardt steps
   on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms.
-- "descent": the steps of an optimiser of gradients, then Levenberg-Marquardt ones.
 - "newton": the latter alone, near the optimum or of likelihoods. They end when nothing is gained any more.
 - "population": searches by 25 and 15 generations of 48 around each start (CMA-ES), before Levenberg-Marquardt steps
   each, where a model may fall silent.
@@ -15,6 +14,8 @@ doi:10.1137/0111030; Hansen & Ostermeier (2001), Evol Comput 9:159. doi:10.1162/
 Nocedal (1989), Math Program 45:503. doi:10.1007/BF01589116 (L-BFGS).
 """
 
+from jaxneuro.fitters._bootstrap import Bootstrap as Bootstrap
+from jaxneuro.fitters._bootstrap import bootstrap as bootstrap
 from jaxneuro.fitters._control import Progress as Progress
 from jaxneuro.fitters._electrode import Electrode as Electrode
 from jaxneuro.fitters._fit import fit as fit
@@ -31,6 +32,8 @@ from jaxneuro.fitters._nudging import Nudged as Nudged
 from jaxneuro.fitters._optimizers import polyak as polyak
 from jaxneuro.fitters._play import Played as Played
 from jaxneuro.fitters._play import play as play
+from jaxneuro.fitters._posterior import Posterior as Posterior
+from jaxneuro.fitters._posterior import posterior as posterior
 from jaxneuro.fitters._priors import LogNormal as LogNormal
 from jaxneuro.fitters._priors import Normal as Normal
 from jaxneuro.fitters._profile import Profile as Profile
@@ -63,6 +66,7 @@ from jaxneuro.fitters._targets import VoltageTrace as VoltageTrace
 
 __all__ = [
     "AbstractTarget",
+    "Bootstrap",
     "ClampCurrent",
     "CurrentLoss",
     "Electrode",
@@ -82,6 +86,7 @@ __all__ = [
     "MultipleShooting",
     "Nudged",
     "Played",
+    "Posterior",
     "Profile",
     "Progress",
     "Sensitivity",
@@ -93,6 +98,7 @@ __all__ = [
     "StageReport",
     "TraceLoss",
     "VoltageTrace",
+    "bootstrap",
     "fi_problem",
     "fit",
     "fit_fi_table",
@@ -102,6 +108,7 @@ __all__ = [
     "measured_lif",
     "play",
     "polyak",
+    "posterior",
     "profile",
     "responses_of",
     "spikes_of",

@@ -159,7 +159,7 @@ def drawn(target: AbstractTarget, k: float) -> AbstractTarget:
 
 def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
     """How many data so many residuals come from, if all scatter alike, so that these tell how much; else None."""
-    if isinstance(target, SpikeTrains):
+    if isinstance(target, SpikeTrains | SpikeTimes):
         return int(np.isfinite(np.asarray(target.times)).sum())
     if isinstance(target, VoltageTrace) and target.mask is not None:
         return int(np.sum(target.mask))

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 if TYPE_CHECKING:
     import optax
 
-__all__ = ["OPTIMIZERS", "chosen_optimizer", "n_searched", "polyak"]
+__all__ = ["OPTIMIZERS", "chosen_optimizer", "idle", "n_searched", "polyak"]
 
 _LEARNING_RATE = 0.1  # of Adam, in u, where an interval is about 4 wide
 _MOST_TRIES = 12  # of a line search
@@ -44,6 +44,14 @@ def _extended(optimizer: "optax.GradientTransformation") -> "optax.GradientTrans
     import optax
 
     return optax.with_extra_args_support(optimizer)
+
+
+@functools.cache
+def idle() -> "optax.GradientTransformationExtraArgs":
+    """One that does nothing, where all steps are Levenberg-Marquardt's."""
+    import optax
+
+    return _extended(optax.sgd(0.0))
 
 
 def _adam(n_steps: int) -> "optax.GradientTransformationExtraArgs":

@@ -50,7 +50,8 @@ def play(
         # the saved times are the solver's, and the voltage is interpolated between them
         end = stop if step is None else step * np.floor(stop / step)
         run = simulate(model, stimulus, t1=end, solver=solver, dt_save=step)
-        voltage = run.voltage if electrode is None else electrode.read(run.voltage, run.i_app, float(run.ts[1] - run.ts[0]))
+        dt = float(run.ts[1] - run.ts[0])
+        voltage = run.voltage if electrode is None else electrode.read(run.voltage, run.i_app, dt)
         n = int(np.searchsorted(sweep.ts - sweep.ts[0], end * (1 + 1e-9), side="right"))
         ts = sweep.ts[:n]
         recorded = np.interp(ts - sweep.ts[0], np.asarray(run.ts), np.asarray(voltage))

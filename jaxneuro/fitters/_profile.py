@@ -10,6 +10,7 @@ from jaxneuro import params
 from jaxneuro.fitters._control import Control
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment
+from jaxneuro.fitters._optimizers import idle
 from jaxneuro.fitters._result import FitResult
 from jaxneuro.fitters._stages import Stage, run_stages
 
@@ -91,9 +92,7 @@ def _points(
 
 def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.ndarray:
     """Least loss at each point, each fit from where the one before has ended."""
-    import optax
-
-    problem, idle = result.problem, optax.sgd(0.0)  # all steps are Levenberg-Marquardt's
+    problem, stages = result.problem, [Stage("profile", result.target, steps, True, False)]
     others = [k for k, other in enumerate(problem.names) if other != name]
     u, losses = result.u[jnp.asarray(others, int)][None], []
     for point in points:
@@ -101,7 +100,7 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
         if not others:
             losses.append(float(held.value(held.errors(u[0]))))
             continue
-        run = run_stages(held, idle, u, [Stage("profile", problem.target, steps, True, False)], Control(progress=False))
+        run = run_stages(held, idle(), u, stages, Control(progress=False))
         losses.append(float(run.state.best.loss[0]))
         u = run.state.best_u
     return np.array(losses)

@@ -31,8 +31,8 @@ class StepResponse(AbstractTarget):
 
     **Arguments:** `dt`, sampling interval [ms]; `voltage` [mV], shape (n_time,), from some time before the step to its
     end; `amplitude` of the step, in the model's input unit; `onset` of it [ms after the first sample]; `electrode`,
-    what the amplifier makes of the voltage; `threshold`, which a spike crosses [mV, as recorded]; `room`, how many spikes there is room
-    for.
+    what the amplifier makes of the voltage; `threshold`, which a spike crosses [mV, as recorded]; `room`, how many
+    spikes there is room for.
 
     The model starts in its initial state at the first sample. In the model the step lasts half as long again, so that a
     spike that comes too late still has a time. The prediction is a `Solution` saved every `dt`.

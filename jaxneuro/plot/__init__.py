@@ -14,6 +14,7 @@ from jaxneuro.plot._excitability import plot_strength_duration as plot_strength_
 from jaxneuro.plot._fi import plot_fi as plot_fi
 from jaxneuro.plot._fit import plot_fit as plot_fit
 from jaxneuro.plot._phase_plane import plot_phase_plane as plot_phase_plane
+from jaxneuro.plot._posterior import plot_posterior as plot_posterior
 from jaxneuro.plot._recording import plot_recording as plot_recording
 from jaxneuro.plot._reliability import plot_reliability as plot_reliability
 from jaxneuro.plot._report import fit_report as fit_report
@@ -33,6 +34,7 @@ __all__ = [
     "plot_gates",
     "plot_isi",
     "plot_phase_plane",
+    "plot_posterior",
     "plot_raster",
     "plot_rebound",
     "plot_recording",
