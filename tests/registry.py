@@ -52,6 +52,7 @@ import jaxneuro.solvers
 import jaxneuro.stimuli
 import jaxneuro.surrogates
 import jaxneuro.synapses
+from jaxneuro import fitters
 from jaxneuro.channels import (
     AbstractChannel,
     AbstractChannelNoise,
@@ -86,7 +87,6 @@ from jaxneuro.channels import (
     WangBuzsakiPotassium,
     WangBuzsakiSodium,
 )
-from jaxneuro.fitters import FICurve, FILoss, SpikeTimeLoss, SpikeTimes, TraceLoss, VoltageTrace
 from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
 from jaxneuro.ions import AbstractIonPool, CalciumPool, FixedConcentration, IonPool
@@ -356,30 +356,36 @@ class LossCase(NamedTuple):
 
 def _trace_case(loss: AbstractLoss) -> LossCase:
     cell = Membrane(channels={"leak": Leak(g_max=0.2, E_rev=-65.0)})
-    target = VoltageTrace(0.1, -65.0 + 2.0 * np.sin(np.arange(60)), Step(1.0, 1.0))
+    target = fitters.VoltageTrace(0.1, -65.0 + 2.0 * np.sin(np.arange(60)), Step(1.0, 1.0))
     return LossCase(loss, target, cell, FixedStep(0.1), {"leak.g_max": 0.2, "C_m": 1.1})
 
 
 def _fi_case() -> LossCase:
     # one current without spikes in both, one in the data alone, one in the model alone, one in both
     current = [0.05, 0.19, 0.3, 0.45]
-    target = FICurve(current, [0.0, 10.0, 0.0, 40.0], duration=100.0)
-    return LossCase(FILoss(), target, LIF(), ExactSpikes(1.0), {"V_th": -50.2, "tau_m": 21.0})
+    target = fitters.FICurve(current, [0.0, 10.0, 0.0, 40.0], duration=100.0)
+    return LossCase(fitters.FILoss(), target, LIF(), ExactSpikes(1.0), {"V_th": -50.2, "tau_m": 21.0})
 
 
-def _spike_case(n: int) -> LossCase:
+def _spike_case(loss: AbstractLoss, n: int) -> LossCase:
     # the model fires three times in 80 ms: n = 2 leaves one too many, n = 4 one too few
     times = np.linspace(20.0, 70.0, n)
-    target = SpikeTimes(times, Step(0.3, 5.0), t1=80.0, room=n + 4)
-    return LossCase(SpikeTimeLoss(), target, LIF(), ExactSpikes(0.5), {"V_th": -50.2, "tau_m": 21.0})
+    target = fitters.SpikeTimes(times, Step(0.3, 5.0), t1=80.0, room=n + 4)
+    return LossCase(loss, target, LIF(), ExactSpikes(0.5), {"V_th": -50.2, "tau_m": 21.0})
 
 
 LOSSES: dict[str, Callable[[], LossCase]] = {
-    "TraceLoss": lambda: _trace_case(TraceLoss()),
-    "TraceLoss-huber": lambda: _trace_case(TraceLoss(huber=1.0)),
+    "TraceLoss": lambda: _trace_case(fitters.TraceLoss()),
+    "TraceLoss-huber": lambda: _trace_case(fitters.TraceLoss(huber=1.0)),
     "FILoss": _fi_case,
-    "SpikeTimeLoss-surplus": lambda: _spike_case(2),
-    "SpikeTimeLoss-missing": lambda: _spike_case(4),
+    "WindowLoss": lambda: _trace_case(fitters.WindowLoss(1.5)),
+    "WindowLoss-listed": lambda: _trace_case(fitters.WindowLoss([(0.0, 1.0), (0.5, 4.0)])),
+    "PhasePlaneLoss": lambda: _trace_case(fitters.PhasePlaneLoss()),
+    "SoftDTW": lambda: _trace_case(fitters.SoftDTW(2.0, pool=0.3, stride=0.2, penalty=0.5)),
+    "SpikeTimeLoss-surplus": lambda: _spike_case(fitters.SpikeTimeLoss(), 2),
+    "SpikeTimeLoss-missing": lambda: _spike_case(fitters.SpikeTimeLoss(), 4),
+    "VanRossumLoss-surplus": lambda: _spike_case(fitters.VanRossumLoss(), 2),
+    "VanRossumLoss-missing": lambda: _spike_case(fitters.VanRossumLoss(), 4),
 }
 
 TRANSFORMS: dict[str, Callable[[], AbstractTransform]] = {

@@ -101,3 +101,34 @@ def test_checkpoint_of_another_fit_is_refused(tmp_path):
     assert path.read_text() == "something else"
     with refused("`checkpoint` must lie in an existing folder"):
         fitted(tmp_path / "nowhere" / "fit.checkpoint", steps=10)
+
+
+def test_population_goes_on_in_the_middle_to_the_last_bit(tmp_path, monkeypatch):
+    """Killed or ended by Ctrl-C between two generations; none is simulated anew."""
+    from jaxneuro.fitters import _population, _strategy
+
+    monkeypatch.setattr(_strategy, "_WIDE", (0.4, 4))
+    monkeypatch.setattr(_strategy, "_NARROW", (0.1, 3))
+    path, calls, losses_at = tmp_path / "fit.checkpoint", [], _population.losses_at
+    options = {"strategy": "population", "n_starts": 2, "steps": 10, "kept": 1}
+    whole = fitted(None, **options)
+
+    def limited(problem, u):
+        calls.append(u.shape[0])
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return losses_at(problem, u)
+
+    monkeypatch.setattr(_population, "losses_at", limited)
+    results = []
+    for _ in range(6):
+        calls.clear()
+        results.append(fitted(path, **options))
+        if not results[-1].ended:
+            break
+    assert results[0].ended == "Ctrl-C" and results[0].stages == () and results[0].loss < np.inf
+    assert results[-1].values == whole.values and results[-1].loss == whole.loss
+    assert [stage[:3] for stage in results[-1].stages] == [stage[:3] for stage in whole.stages]
+    np.testing.assert_array_equal(results[-1].history, whole.history)
+    # each call evaluates the middles anew, and never a generation that it has losses of
+    assert len(results) == 4

@@ -11,7 +11,7 @@ from refusals import refused
 from test_fitters_checkpoint import CELL, FREE, data
 
 from jaxneuro import LIF, FixedStep, Step, simulate
-from jaxneuro.fitters import Electrode, FICurve, Joint, SpikeTimes, VoltageTrace, fit, polyak
+from jaxneuro.fitters import Electrode, FICurve, Joint, SpikeTimes, VanRossumLoss, VoltageTrace, WindowLoss, fit, polyak
 from jaxneuro.fitters._engine import losses_at
 from jaxneuro.fitters._optimizers import chosen_optimizer
 
@@ -101,6 +101,11 @@ def test_line_search_goes_round_simulations_that_fail():
     assert result.loss < 1e-10
 
 
+def test_numbers_that_hang_together_have_no_standard_deviations():
+    result = fitted(loss=WindowLoss(5.0), strategy="newton")
+    assert result.loss < 1e-12 and result.sensitivity is None and result.params["C_m"].std is None
+
+
 def test_polyak_steps_are_as_long_as_the_share_of_the_loss_that_is_left():
     optimizer = polyak(0.5)
     u, gradient = jnp.array([1.0, 2.0]), jnp.array([3e5, -4e5])
@@ -119,6 +124,24 @@ def test_optimizers_of_the_same_name_are_one_object():
     assert chosen_optimizer("adam", 10) is chosen_optimizer(None, 10) is not chosen_optimizer("adam", 20)
     own = optax.sgd(0.1)
     assert chosen_optimizer(own, 10) is chosen_optimizer(own, 10)
+
+
+# -- annealing ---------------------------------------------------------------------------------------------------------
+
+
+def test_distance_of_spike_trains_compares_counts_first_and_times_last():
+    """A short tau sees only spikes that nearly coincide, and leaves a start that has none where it is."""
+    stimulus, free = Step(0.4, onset=5.0), {"tau_m": (5.0, 60.0), "V_th": (-65.0, -40.0), "b_w": (0.005, 0.5)}
+    times = simulate(LIF(tau_m=15.0, V_th=-52.0, b_w=0.05, tau_w=100.0), stimulus, t1=200.0).spikes
+    target, loss = SpikeTimes(times, stimulus, t1=200.0), VanRossumLoss(4.0)
+    options = {"n_starts": 4, "steps": 80, "polish": False, "progress": False, "loss": loss}
+    annealed = fit(LIF(tau_w=100.0), target, free=free, **options)
+    names = [stage.name for stage in annealed.stages]
+    assert names == ["gradient, tau 50 ms", "gradient, tau 21.5 ms", "gradient, tau 9.28 ms", "gradient, tau 4 ms"]
+    assert sum(stage.n_steps for stage in annealed.stages) == 80
+    direct = fit(LIF(tau_w=100.0), target, free=free, **options | {"loss": lambda run, data: loss(run, data)})
+    assert annealed.loss < 0.3 * direct.loss
+    assert annealed.loss == pytest.approx(float(loss(annealed.predict(), target)), rel=1e-6)
 
 
 # -- held out data -----------------------------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ def test_feature_loss_gradient_is_that_of_differences(double):
 
 def test_step_response_wrong_use_is_one_sentence(double):
     V = np.asarray(double.voltage)
-    with refused("voltage.*finite numbers.*1 that are not finite"):
+    with refused("`voltage` must hold finite numbers.*1 such in all"):
         StepResponse(DT, np.where(np.arange(V.size) == 7, np.nan, V), amplitude=10.0, onset=5.0)
     for wrong in (V[None], V[:1]):
         with refused("voltage.*shape"):

@@ -4,6 +4,8 @@ The strategies of `fit`:
 
 - "nudging", for the voltage trace of a smooth model: a convex fit of its conductances, then Levenberg-Marquardt steps
   on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms.
+- "descent": the steps of an optimiser of gradients, then Levenberg-Marquardt ones. With a `VanRossumLoss` its tau
+  shortens over four stages, from a quarter of the run to the loss' own.
 - "newton": the latter alone, near the optimum or of likelihoods. They end when nothing is gained any more.
 - "population": searches by 25 and 15 generations of 48 around each start (CMA-ES), before Levenberg-Marquardt steps
   each, where a model may fall silent.
@@ -63,6 +65,10 @@ from jaxneuro.fitters._targets import ClampCurrent as ClampCurrent
 from jaxneuro.fitters._targets import FICurve as FICurve
 from jaxneuro.fitters._targets import SpikeTimes as SpikeTimes
 from jaxneuro.fitters._targets import VoltageTrace as VoltageTrace
+from jaxneuro.fitters._trace_losses import PhasePlaneLoss as PhasePlaneLoss
+from jaxneuro.fitters._trace_losses import SoftDTW as SoftDTW
+from jaxneuro.fitters._trace_losses import WindowLoss as WindowLoss
+from jaxneuro.fitters._van_rossum import VanRossumLoss as VanRossumLoss
 
 __all__ = [
     "AbstractTarget",
@@ -85,19 +91,23 @@ __all__ = [
     "JointLoss",
     "MultipleShooting",
     "Nudged",
+    "PhasePlaneLoss",
     "Played",
     "Posterior",
     "Profile",
     "Progress",
     "Sensitivity",
     "ShootingLoss",
+    "SoftDTW",
     "SpikeLikelihood",
     "SpikeTimeLoss",
     "SpikeTimes",
     "SpikeTrains",
     "StageReport",
     "TraceLoss",
+    "VanRossumLoss",
     "VoltageTrace",
+    "WindowLoss",
     "bootstrap",
     "fi_problem",
     "fit",

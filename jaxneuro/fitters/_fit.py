@@ -114,7 +114,7 @@ def fit(
     problem, n_data, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
     u0, reports = _screened(problem, u0, n_starts)
     u, convex = _convex(problem, chosen, u0) if strategy == "nudging" else (u0, [])
-    stages = planned(strategy, target, steps, seed, polish and has_residuals, kept)
+    stages = planned(strategy, target, problem.loss, steps, seed, polish and has_residuals, kept)
     optimizer = chosen_optimizer(optimizer, n_gradient_steps(stages))
     if checkpoint is not None:
         checkpoint.key = fingerprint(problem, stages, u0, optimizer, patience)
@@ -161,7 +161,7 @@ def _problem(
         checked_priors(priors, free),
     )
     n_errors = n_residuals(problem, u)
-    n_data = None if n_errors is None else n_independent(target, n_errors)
+    n_data = None if n_errors is None else n_independent(problem.loss, target, n_errors)
     return dataclasses.replace(problem, n_data=n_data or 1), n_data, n_errors is not None
 
 

@@ -23,6 +23,7 @@ from jaxneuro.fitters._shooting import MultipleShooting, ShootingLoss
 from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
 from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
 from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters._trace_losses import PhasePlaneLoss, WindowLoss
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
 from jaxneuro.results import RESULTS, worst
@@ -60,6 +61,8 @@ class Joint(AbstractTarget):
     scales: dict[str, Float[Array, ""]]
     weights: dict[str, Float[Array, ""]]
     losses: dict[str, AbstractLoss]
+    names: tuple[str, ...] = eqx.field(static=True)
+    """In the order in which the terms were given, which JAX does not keep."""
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Joint(AbstractTarget):
         losses: Mapping[str, AbstractLoss] | None = None,
     ):
         self.terms = _checked_terms(terms)
+        self.names = tuple(self.terms)
         self.scales = _numbers("scales", scales or {}, self.terms)
         self.weights = _numbers("weights", weights or {}, self.terms)
         given = _known("losses", losses or {}, self.terms)
@@ -157,21 +161,22 @@ def drawn(target: AbstractTarget, k: float) -> AbstractTarget:
     return target.drawn(k) if isinstance(target, VoltageTrace) else target
 
 
-def n_independent(target: AbstractTarget, n_errors: int) -> int | None:
+def n_independent(loss: Any, target: AbstractTarget, n_errors: int) -> int | None:
     """How many data so many residuals come from, if all scatter alike, so that these tell how much; else None."""
+    if isinstance(loss, FeatureLoss | PhasePlaneLoss | WindowLoss):
+        return None  # of tolerances, or of numbers that hang together
     if isinstance(target, SpikeTrains | SpikeTimes):
         return int(np.isfinite(np.asarray(target.times)).sum())
     if isinstance(target, VoltageTrace) and target.mask is not None:
         return int(np.sum(target.mask))
     if isinstance(target, MultipleShooting) and target.trace.mask is not None:
         return int(np.sum(target.in_windows(target.trace.mask)))
-    if isinstance(target, StepResponse):
-        return None  # its tolerances are no standard deviations
     if not isinstance(target, Joint):
         return n_errors
     is_even = all(len({float(x) for x in numbers.values()}) == 1 for numbers in (target.scales, target.weights))
     has_squares = all(isinstance(loss, AbstractResiduals) for loss in target.losses.values())
-    sizes = {n_independent(term, n_errors // len(target.terms)) for term in target.terms.values()}
+    share = n_errors // len(target.terms)
+    sizes = {n_independent(target.losses[name], term, share) for name, term in target.terms.items()}
     is_alike = len(target.alike()) == 1 and len(sizes) == 1
     return len(target.terms) * sizes.pop() if is_even and has_squares and is_alike else None
 

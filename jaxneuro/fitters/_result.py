@@ -119,7 +119,7 @@ class FitResult:
             return {"all": _error(self.loss, self.loss_unit)}
         loss = JointLoss()
         values = loss.values(loss(self.predict(), self.target), self.target)
-        return {name: _error(float(value), self.target.losses[name].unit) for name, value in values.items()}
+        return {name: _error(float(values[name]), self.target.losses[name].unit) for name in self.target.names}
 
     @functools.cached_property
     def scores(self) -> dict[str, Scores]:

@@ -5,12 +5,21 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
+from jaxneuro.numerics import as_floats
 from jaxneuro.params import is_concrete
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["check_covered", "check_equal_lengths", "checked_mask", "samples", "sampling", "whole_fraction"]
+__all__ = [
+    "check_covered",
+    "check_equal_lengths",
+    "checked_mask",
+    "positive_number",
+    "samples",
+    "sampling",
+    "whole_fraction",
+]
 
 
 def checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:
@@ -21,6 +30,22 @@ def checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:
             f"{array.dtype} and {np.count_nonzero(array)} True; give one for each sample."
         )
     return jnp.asarray(array)
+
+
+def positive_number(name: str, value: Any, unit: str, example: float, *, is_open: bool = True) -> Float[Array, ""]:
+    """A single finite number > 0 (>= 0 unless `is_open`) as an array, or the sentence that says what is wrong."""
+    try:
+        (array,) = as_floats(value)
+    except (TypeError, ValueError):
+        array = jnp.asarray(jnp.nan)
+    is_good = array.ndim == 0
+    if is_good and is_concrete(array):
+        is_good = bool(np.isfinite(array) and (array > 0 or (array == 0 and not is_open)))
+    if not is_good:
+        rule = "positive" if is_open else "non-negative"
+        shown = f"{float(array):g}" if array.ndim == 0 and np.isfinite(array) else repr(value)
+        raise ValueError(f"Argument `{name}` must be a {rule} number [{unit}], but is {shown}; use e.g. {example}.")
+    return array
 
 
 def samples(name: str, values: Any, unit: str, least: int) -> Array:

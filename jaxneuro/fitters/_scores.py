@@ -35,7 +35,7 @@ def scores_of(target: AbstractTarget, model: AbstractModel, solver: AbstractSolv
     prediction = target.predict(model, solver)
     if not isinstance(target, Joint):
         return {"all": _scores(target, prediction)}
-    return {name: _scores(term, prediction.terms[name]) for name, term in target.terms.items()}
+    return {name: _scores(target.terms[name], prediction.terms[name]) for name in target.names}
 
 
 def _scores(target: AbstractTarget, prediction: Any) -> Scores:

@@ -14,7 +14,7 @@ from jaxneuro.fitters._control import Control, Progress
 from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, losses_at, restarted
 from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._population import Population, evolved
+from jaxneuro.fitters._population import Population, Search
 from jaxneuro.fitters._targets import AbstractTarget
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Reached(NamedTuple):
     """Done in the stage that goes on."""
     seconds: float = 0.0
     """Spent in it."""
+    told: Float[np.ndarray, "g s n"] | None = None
+    """Losses of a population, if the stage is one."""
+    search: Search | None = None
+    """The population itself, which follows from them."""
 
 
 class Run(NamedTuple):
@@ -107,6 +111,7 @@ def run_stages(
     history = np.zeros((0, len(u0)), u0.dtype)
     reached = Reached(initial_state(optimizer, u0), history, (), tuple(range(len(u0))))
     reached = reached if control.checkpoint is None else _loaded(control.checkpoint, reached)
+    has_begun = False
     n_steps = sum(stage.n_steps for stage in stages)
     with tqdm(total=n_steps, desc="fit", unit="step", disable=not control.progress) as bar:
         bar.update(len(reached.history))
@@ -115,6 +120,7 @@ def run_stages(
                 stage = stages[len(reached.reports)]
                 n_before = len(reached.history)
                 reached = _advanced(problem, optimizer, reached, stage, control.patience)
+                has_begun = True
                 bar.update(len(reached.history) - n_before)
                 now = _progress(problem, reached, stage, time.monotonic() - began)
                 bar.set_postfix(stage=now.stage, loss=f"{now.loss:.4g}")
@@ -123,10 +129,10 @@ def run_stages(
                     _save(control.checkpoint, reached, is_last=is_last)
                 ended = "" if is_last else _end(control, now)
         except KeyboardInterrupt:
-            if not len(reached.history):
+            if not has_begun:
                 raise
             ended = "Ctrl-C"
-    if ended and stages[len(reached.reports)].target is not problem.target:
+    if ended and _needs_value(problem, reached, stage):
         reached = _on_the_data(problem, reached)
     return Run(reached.state, np.asarray(reached.history), reached.reports, reached.starts, ended)
 
@@ -147,6 +153,12 @@ def _end(control: Control, now: Progress) -> str:
     return "callback" if control.callback is not None and control.callback(now) else ""
 
 
+def _needs_value(problem: Problem, reached: Reached, stage: Stage) -> bool:
+    """Whether the losses after a stage are of another loss than the fit's, or not known yet."""
+    is_other = stage.target is not problem.target or stage.loss is not None
+    return is_other or bool(np.all(np.isinf(reached.state.best.loss)))
+
+
 def _on_the_data(problem: Problem, reached: Reached) -> Reached:
     """The loss of the model as it runs by itself, where the last stage still helped it."""
     losses = losses_at(problem, reached.state.best_u)
@@ -165,9 +177,7 @@ def _advanced(
     experiment = Experiment(problem.model, stage.target)
     problem = dataclasses.replace(problem, experiment=experiment, loss=stage.loss or problem.loss)
     if stage.population is not None:
-        u, losses, n_runs = evolved(problem, reached.state.best_u, stage.population)
-        report = StageReport(stage.name, 0, n_runs, time.perf_counter() - began, float(np.min(losses)))
-        return _over(reached._replace(state=restarted(reached.state._replace(best_u=u))), stage, report)
+        return _evolved(problem, reached, stage, stage.population)
     is_first = not reached.n_steps
     state = restarted(reached.state) if stage.is_new and is_first else reached.state
     state = state._replace(n_evaluated=jnp.zeros_like(state.n_evaluated)) if is_first else state
@@ -194,6 +204,23 @@ def _advanced(
     return _over(reached, stage, report)
 
 
+def _evolved(problem: Problem, reached: Reached, stage: Stage, plan: Population) -> Reached:
+    """A generation further."""
+    began = time.perf_counter()
+    # the populations' middles are u, from which a checkpoint goes on
+    state = reached.state if reached.told is not None else restarted(reached.state)
+    search = reached.search or Search(problem, state.u, plan, reached.told)
+    search.advance(problem)
+    best = state.best._replace(loss=jnp.asarray(search.lowest, state.u.dtype))
+    state = state._replace(best_u=jnp.asarray(search.best, state.u.dtype), best=best)
+    seconds = reached.seconds + time.perf_counter() - began
+    if not search.is_over:
+        return reached._replace(state=state, told=search.told, search=search, seconds=seconds)
+    report = StageReport(stage.name, 0, search.n_runs, seconds, float(np.min(search.lowest)))
+    # derivatives at the best points are not known yet
+    return _over(reached._replace(state=restarted(state), told=None, search=None), stage, report)
+
+
 def _n_idle(losses: Float[Array, "n_step s"]) -> int:
     """Steps at the end in which no start has gained a thousandth of its lowest loss."""
     lowest = np.minimum.accumulate(np.where(np.isfinite(losses), losses, np.inf), axis=0)
@@ -214,15 +241,17 @@ def _over(reached: Reached, stage: Stage, report: StageReport) -> Reached:
 
 
 def _save(checkpoint: Checkpoint, reached: Reached, *, is_last: bool) -> None:
-    facts = reached._replace(state=None, history=None)._asdict()
-    checkpoint.save((reached.state, reached.history), facts, is_last=is_last)
+    facts = {name: getattr(reached, name) for name in ("reports", "starts", "n_steps", "seconds")}
+    told = np.empty((0, 0, 0), reached.history.dtype) if reached.told is None else reached.told
+    checkpoint.save((reached.state, reached.history, told), facts, is_last=is_last)
 
 
 def _loaded(checkpoint: Checkpoint, like: Reached) -> Reached:
-    found = checkpoint.load((like.state, like.history))
+    found = checkpoint.load((like.state, like.history, np.empty((0, 0, 0), like.history.dtype)))
     if found is None:
         return like
-    (state, history), facts = found
+    (state, history, told), facts = found
     reports = tuple(StageReport(*report) for report in facts["reports"])
-    starts = tuple(facts["starts"])
-    return Reached(state, np.asarray(history), reports, starts, facts["n_steps"], facts["seconds"])
+    told = np.asarray(told, np.float64) if np.size(told) else None
+    starts, n_steps, seconds = tuple(facts["starts"]), facts["n_steps"], facts["seconds"]
+    return Reached(state, np.asarray(history), reports, starts, n_steps, seconds, told)

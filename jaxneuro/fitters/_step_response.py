@@ -13,7 +13,7 @@ from jaxneuro.analysis.firing import check_one_neuron
 from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._features import LAGS, SpikeFeatures, spike_features
 from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._samples import whole_fraction
+from jaxneuro.fitters._samples import samples, whole_fraction
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
 from jaxneuro.numerics import interpolated
@@ -63,11 +63,7 @@ class StepResponse(AbstractTarget):
         room: int | None = None,
     ):
         data = np.asarray(voltage, np.float64)
-        if data.ndim != 1 or data.size < 2 or not np.all(np.isfinite(data)):
-            raise ValueError(
-                f"Argument `voltage` must be a list of finite numbers [mV], but has shape {data.shape} and "
-                f"{np.count_nonzero(~np.isfinite(data))} that are not finite; give one sweep, and cut it there."
-            )
+        self.voltage = samples("voltage", data, "mV", least=2)
         if not 0 < dt < np.inf:
             raise ValueError(f"Argument `dt` must be a positive number [ms], but is {dt}; use e.g. 0.05.")
         end = dt * (data.size - 1)
@@ -82,7 +78,6 @@ class StepResponse(AbstractTarget):
             raise ValueError(
                 f"Argument `room` must be more than the {n_spikes} spikes of the data, but is {room}; raise it."
             )
-        self.voltage = jnp.asarray(data, jnp.result_type(float))
         self.stimulus = Step(amplitude, onset)
         self.electrode = Electrode() if electrode is None else electrode
         self.dt, self.onset, self.threshold = float(dt), float(onset), float(threshold)

@@ -14,8 +14,9 @@ from jaxneuro.fitters._nudging import can_be_nudged
 from jaxneuro.fitters._population import Population
 from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._stages import Stage
-from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
+from jaxneuro.fitters._targets import AbstractTarget, SpikeTimes, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform
+from jaxneuro.fitters._van_rossum import VanRossumLoss
 from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import AbstractModel
 from jaxneuro.sweeps import sobol
@@ -30,6 +31,7 @@ _POLISH = 0.6
 _STRENGTHS = (2.0, 0.5, 0.1, 0.02)
 _STEPS_NUDGED = 5  # of each strength, after which little is gained
 _TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
+_LONGEST_TAU, _N_TAUS = 0.25, 4  # of a run, at which the distance of two trains has few minima; stages down to its own
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
 _APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
 _INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
@@ -55,13 +57,15 @@ def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget,
 
 
 def planned(
-    strategy: str, target: AbstractTarget, steps: int, seed: int, has_newton: bool, kept: int | None
+    strategy: str, target: AbstractTarget, loss: Any, steps: int, seed: int, has_newton: bool, kept: int | None
 ) -> list[Stage]:
     """The stages of a strategy; `has_newton`: Levenberg-Marquardt steps are wanted and the loss has residuals."""
     if strategy == "nudging":
         return nudging(target, steps, kept)
     if strategy == "population":
         return population(target, steps, seed, has_newton, kept)
+    if isinstance(loss, VanRossumLoss):
+        return annealing(target, loss, steps, kept)
     share = 0.0 if not has_newton else 1.0 if strategy == "newton" else _POLISH
     return descent(target, steps, share, kept)
 
@@ -80,6 +84,17 @@ def descent(target: AbstractTarget, steps: int, share: float, kept: int | None) 
         Stage("Levenberg-Marquardt", target, n_polish - (n_first if is_newton else 0), True, False),
     ]
     return [stage for stage in stages if stage.n_steps > 0]
+
+
+def annealing(target: SpikeTimes, loss: VanRossumLoss, steps: int, kept: int | None) -> list[Stage]:
+    """Gradient steps on a distance that compares counts of spikes first, and then ever more closely their times."""
+    taus = np.geomspace(max(_LONGEST_TAU * target.t1, float(loss.tau)), float(loss.tau), _N_TAUS)
+    each = max(steps // _N_TAUS, 1)
+    numbers = [each] * (_N_TAUS - 1) + [max(steps - each * (_N_TAUS - 1), 1)]
+    return [
+        Stage(f"gradient, tau {tau:.3g} ms", target, n, False, True, loss=loss.with_tau(tau), n_kept=kept)
+        for tau, n in zip(taus, numbers, strict=True)
+    ]
 
 
 def nudging(target: VoltageTrace, steps: int, kept: int | None) -> list[Stage]:
