@@ -196,6 +196,26 @@ class Recording:
             )
         return Recording(tuple(by_index[i] for i in indices), self.source)
 
+    def split(self, every: int = 2) -> tuple["Recording", "Recording"]:
+        """The sweeps to fit to, and those to hold out: every second one of them, or one of so many.
+
+        The first and the last sweep are fitted wherever possible, so that none that is held out lies beyond.
+
+        Raises a ValueError for fewer than 2 of `every`, or too few sweeps.
+
+        >>> fitted, held_out = recording.split()  # doctest: +SKIP
+        """
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or not 2 <= every <= len(self):
+            raise ValueError(
+                f"Argument `every` must be a whole number from 2 to the number of sweeps, {len(self)}, but is "
+                f"{every!r}; use e.g. 2."
+            )
+        held_out = [sweep for k, sweep in enumerate(self.sweeps) if k % every == every - 1]
+        fitted = [sweep for k, sweep in enumerate(self.sweeps) if k % every != every - 1]
+        if len(held_out) > 1 and held_out[-1] is self.sweeps[-1]:
+            fitted.append(held_out.pop())
+        return Recording(tuple(fitted), self.source), Recording(tuple(held_out), self.source)
+
     def prepared(
         self,
         *,

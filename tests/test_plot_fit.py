@@ -1,5 +1,7 @@
 """Figures of fits: what they show, with which units."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 from refusals import refused
 
 from jaxneuro import LIF, Leak, Membrane, Step
-from jaxneuro.fitters import FICurve, FitResult, SpikeTimes, VoltageTrace, fit
-from jaxneuro.plot import plot_fit
+from jaxneuro.fitters import Electrode, FICurve, FitResult, Joint, SpikeTimes, VoltageTrace, fit
+from jaxneuro.plot import plot_fit, plot_residuals, plot_terms
 
 CELL = Membrane(channels={"leak": Leak(g_max=0.4, E_rev=-70.0)}, V_init=-70.0)
 TRACE = VoltageTrace(0.5, -70 + np.linspace(0.0, 1.0, 30), Step(0.4))
@@ -83,3 +85,44 @@ def test_plot_fit_shows_spike_times_in_rows():
     first, second = (rows.get_segments() for rows in data.collections)
     assert [segment[0, 0] for segment in first] == [20.0, 40.0]
     assert len(second) == int(np.isfinite(result.predict().spike_times).sum())
+
+
+@pytest.fixture(scope="module")
+def joint_fit() -> FitResult:
+    electrode = Electrode(R_s=5.0)
+    terms = {name: VoltageTrace(0.5, TRACE.voltage + k, Step(0.4)) for k, name in enumerate(("10", "2", "3", "4"))}
+    masked = VoltageTrace(0.5, TRACE.voltage, Step(0.4), electrode=electrode, mask=np.arange(30) > 9)
+    held_out = Joint({"5": masked, "times": SpikeTimes([3.0], Step(0.4), t1=14.5)})
+    options = {"n_starts": 1, "steps": 2, "strategy": "newton", "progress": False}
+    return fit(CELL, Joint(terms), free={"C_m": (0.3, 3.0)}, held_out=held_out, **options)
+
+
+def test_plot_terms_has_a_panel_for_each_in_the_order_given(joint_fit):
+    panels = plot_terms(joint_fit)
+    assert [ax.get_title(loc="right") for ax in panels] == ["10", "2", "3", "4"]
+    assert [ax.get_ylabel() != "" for ax in panels] == [True, False, False, True]
+    assert [ax.get_xlabel() != "" for ax in panels] == [False, True, True, True]
+    np.testing.assert_array_equal(panels[3].lines[0].get_ydata(), joint_fit.target.terms["4"].voltage)
+    held_out = plot_terms(joint_fit, is_held_out=True)
+    assert [ax.get_title(loc="right") for ax in held_out] == ["5", "times"]
+    assert held_out[1].get_ylabel() == "" and len(held_out[1].collections) == 2
+
+
+def test_plot_residuals_are_those_of_the_loss(joint_fit, trace_fit):
+    over_time, distribution = plot_residuals(joint_fit)
+    errors = np.concatenate([line.get_ydata() for line in over_time.lines[:4]])
+    assert np.mean(errors**2) == pytest.approx(joint_fit.loss / 4)
+    assert f"RMS {np.sqrt(joint_fit.loss / 4):.3g} mV" in distribution.get_title(loc="right")
+    masked = dataclasses.replace(joint_fit, target=joint_fit.held_out)
+    (line, *_) = plot_residuals(masked)[0].lines
+    assert np.isnan(line.get_ydata()[:10]).all() and np.isfinite(line.get_ydata()[10:]).all()
+    assert plot_residuals(dataclasses.replace(joint_fit, target=joint_fit.held_out.terms["times"])) is None
+    with refused("`result` must be of a fit with held-out data"):
+        plot_terms(trace_fit, is_held_out=True)
+
+
+def test_plot_fit_shows_starts_that_were_given_up():
+    result = fit(CELL, TRACE, free={"C_m": (0.3, 3.0)}, n_starts=4, kept=1, steps=8, strategy="newton", progress=False)
+    losses = result.plot()[1]
+    assert losses.lines[-1].get_ydata()[-1] == result.loss
+    assert all(np.isnan(line.get_ydata()).sum() > 3 for line in losses.lines[:-1])

@@ -166,3 +166,19 @@ def test_prepared_wrong_use_is_one_sentence():
         prepared_sine(1.0, low_pass=20.0)
     with pytest.raises(ValueError, match="`every` must be a whole number of at least 1, but is 0"):
         prepared_sine(1.0, every=0)
+
+
+@pytest.mark.parametrize(
+    ("n", "every", "held_out"), [(5, 2, [1, 3]), (6, 2, [1, 3]), (2, 2, [1]), (7, 3, [2, 5]), (6, 3, [2])]
+)
+def test_split_holds_out_sweeps_between_others(n, every, held_out):
+    fitted, other = Recording(tuple(map(sweep, range(n))), "made up").split(every)
+    assert [s.index for s in other] == held_out
+    assert sorted(s.index for s in (*fitted, *other)) == list(range(n)) and other.source == "made up"
+    assert fitted[0].index == 0 and (n == 2 or max(s.index for s in fitted) == n - 1)
+
+
+@pytest.mark.parametrize(("n", "every"), [(5, 1), (5, 6), (1, 2), (5, 2.0)])
+def test_split_refuses_what_leaves_nothing(n, every):
+    with refused("`every` must be a whole number from 2 to the number of sweeps"):
+        Recording(tuple(map(sweep, range(n))), "made up").split(every)

@@ -21,6 +21,8 @@ from jaxneuro.plot._report import fit_report as fit_report
 from jaxneuro.plot._solution import plot_solution as plot_solution
 from jaxneuro.plot._spike_trains import plot_isi as plot_isi
 from jaxneuro.plot._spike_trains import plot_raster as plot_raster
+from jaxneuro.plot._terms import plot_residuals as plot_residuals
+from jaxneuro.plot._terms import plot_terms as plot_terms
 
 __all__ = [
     "plot_reliability",
@@ -35,6 +37,8 @@ __all__ = [
     "plot_isi",
     "plot_phase_plane",
     "plot_posterior",
+    "plot_residuals",
+    "plot_terms",
     "plot_raster",
     "plot_rebound",
     "plot_recording",

@@ -5,28 +5,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from jaxneuro import units
-from jaxneuro._solution import Solution
-from jaxneuro.fitters import (
-    ClampCurrent,
-    FICurve,
-    FitResult,
-    Joint,
-    MultipleShooting,
-    SpikeTimes,
-    SpikeTrains,
-    StepResponse,
-    VoltageTrace,
-)
-from jaxneuro.plot._fi import plot_fi
-from jaxneuro.plot._style import BLACK, GREY, RED, axis_label, style
+from jaxneuro.fitters import FICurve, FitResult, Joint
+from jaxneuro.plot._style import GREY, RED, axis_label, style
+from jaxneuro.plot._targets import draw_target
 
 __all__ = ["plot_fit"]
 
-# Data lie as a broad pale line under the model's thin one, so that both are seen where they agree.
-_PALE = "#bbbbbb"
 _WIDTH, _WIDTH_FI = 2.2, 1.15  # of the data's panel over its height
 
 
@@ -47,9 +32,11 @@ def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
     """
     target = result.target
     panels = _panels(axes, _WIDTH_FI if isinstance(target, FICurve) else _WIDTH)
-    draw = _DRAWN[type(target)]
     with style():
-        draw(panels[0], result)
+        if isinstance(target, Joint):
+            _draw_terms(panels[0], result)
+        else:
+            draw_target(panels[0], target, result.predict(), result.model)
         if len(panels) > 1:
             _draw_losses(panels[1], result)
     return np.array(panels, dtype=object)
@@ -71,63 +58,6 @@ def _panels(axes: Any, width: float) -> list[Axes]:
     return given
 
 
-def _draw_trace(ax: Axes, result: FitResult) -> None:
-    _draw_both(ax, result, result.target.recorded(result.predict()))
-    ax.set_ylabel(axis_label("Membrane potential", "mV"))
-
-
-def _draw_windows(ax: Axes, result: FitResult) -> None:
-    """The model in each window, which begins on the data; a gap between windows."""
-    target = result.target
-    trace, voltage = target.trace, np.asarray(result.predict().voltage)
-    ts = target.in_windows(trace.ts)
-    broken = lambda values: np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan).ravel()  # noqa: E731
-    _draw_pair(ax, trace, broken(ts), broken(voltage))
-    ax.set_ylabel(axis_label("Membrane potential", "mV"))
-
-
-def _draw_current(ax: Axes, result: FitResult) -> None:
-    _draw_both(ax, result, result.model.recorded(result.predict().ys))
-    ax.set_ylabel(axis_label("Recorded current", "pA"))
-
-
-def _draw_both(ax: Axes, result: FitResult, model: Any) -> None:
-    _draw_pair(ax, result.target, result.target.ts, model)
-
-
-def _draw_pair(ax: Axes, target: VoltageTrace | ClampCurrent, ts: Any, model: Any) -> None:
-    ax.plot(target.ts, target.data, color=_PALE, linewidth=3.0, label="Data")
-    ax.plot(ts, model, color=RED, label="Model")
-    ax.set_xlim(target.t0, target.t1)
-    ax.set_xlabel(axis_label("Time", "ms"))
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)  # above, where no spike is
-
-
-def _draw_response(ax: Axes, result: FitResult) -> None:
-    target = result.target
-    ax.plot(target.ts, target.voltage, color=_PALE, linewidth=3.0, label="Data")
-    ax.plot(target.ts, target.recorded(result.predict())[: target.ts.size], color=RED, label="Model")
-    ax.set_xlim(0.0, target.end)
-    ax.set_xlabel(axis_label("Time", "ms"))
-    ax.set_ylabel(axis_label("Membrane potential", "mV"))
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
-
-
-def _draw_trains(ax: Axes, result: FitResult) -> None:
-    """Spikes of every trial above the mean rate that the model has along them."""
-    target, run = result.target, result.predict()
-    rate = 1e3 * np.mean(np.where(np.asarray(run.is_held), 0.0, np.exp(np.asarray(run.log_rate))), axis=0)
-    ax.plot(target.dt * np.arange(rate.size), rate, color=RED, linewidth=0.7)
-    top = 1.05 * float(rate.max())
-    for row, times in enumerate(np.asarray(target.times)):
-        shown = times[np.isfinite(times)]
-        ax.vlines(shown, top * (1 + 0.05 * row), top * (1.04 + 0.05 * row), color=BLACK, linewidth=0.7)
-    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick < top])  # no rate stands beside the trials
-    ax.set_xlim(0.0, target.t1)
-    ax.set_xlabel(axis_label("Time", "ms"))
-    ax.set_ylabel(axis_label("Rate of the model", "Hz"))
-
-
 def _draw_terms(ax: Axes, result: FitResult) -> None:
     """The error of each term over its scale: 1 is what was called one error."""
     target = result.target
@@ -140,30 +70,6 @@ def _draw_terms(ax: Axes, result: FitResult) -> None:
     ax.set_xlabel("Error over its scale")
 
 
-def _draw_fi(ax: Axes, result: FitResult) -> None:
-    target, unit = result.target, result.model.input_unit
-    shown = "pA" if units.same_dimension(unit, "pA") else unit
-    current = units.convert(np.asarray(target.current_in(unit)), unit, shown)
-    plot_fi(current, target.rate, model_rate=result.predict().rate, unit=shown, axes=ax)
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-
-
-def _draw_spikes(ax: Axes, result: FitResult) -> None:
-    target = result.target
-    prediction: Solution = result.predict()
-    times = np.asarray(prediction.spike_times)
-    rows = {"Data": (1, np.asarray(target.times), BLACK), "Model": (0, times, RED)}
-    for row, spikes, color in rows.values():
-        shown = spikes[np.isfinite(spikes)]
-        ax.vlines(shown, row - 0.35, row + 0.35, color=color, linewidth=1.2)
-    ax.set_yticks([row for row, *_ in rows.values()], list(rows))
-    ax.tick_params(axis="y", length=0)
-    ax.set_ylim(-0.6, 1.6)
-    ax.spines["left"].set_visible(False)
-    ax.set_xlim(0.0, target.t1)
-    ax.set_xlabel(axis_label("Time", "ms"))
-
-
 def _draw_losses(ax: Axes, result: FitResult) -> None:
     finite = np.where(np.isfinite(result.history), result.history, np.inf)
     ends = np.cumsum([stage.n_steps for stage in result.stages])
@@ -172,11 +78,13 @@ def _draw_losses(ax: Axes, result: FitResult) -> None:
     ]
     for border in borders:
         ax.axvline(border - 0.5, color=GREY, linewidth=0.7, linestyle=":")
-    parts = [np.minimum.accumulate(part, axis=0) for part in np.split(finite, borders)]
+    lowest = np.concatenate([np.minimum.accumulate(part, axis=0) for part in np.split(finite, borders)])
+    # the line of a start that was given up ends there
+    lowest = np.where(np.isnan(result.history) & np.isnan(result.start_losses)[None], np.nan, lowest)
     # a line is broken where the loss becomes another one
-    lowest = np.insert(np.concatenate(parts), borders, np.nan, axis=0)
+    lowest = np.insert(lowest, borders, np.nan, axis=0)
     steps = np.insert(np.arange(len(finite), dtype=float), borders, np.nan)
-    best = int(np.argmin(result.start_losses))
+    best = int(np.nanargmin(result.start_losses))
     others = np.delete(lowest, best, axis=1)
     ax.plot(steps, np.where(np.isfinite(others), others, np.nan), color=GREY, linewidth=0.7)
     ax.plot(steps, np.where(np.isfinite(lowest[:, best]), lowest[:, best], np.nan), color=RED)
@@ -185,15 +93,3 @@ def _draw_losses(ax: Axes, result: FitResult) -> None:
     ax.set_xlim(0, max(len(finite) - 1, 1))
     ax.set_xlabel("Step")
     ax.set_ylabel(axis_label("Lowest loss", result.loss_unit.replace("^2", "²") or "1"))
-
-
-_DRAWN = {
-    VoltageTrace: _draw_trace,
-    ClampCurrent: _draw_current,
-    FICurve: _draw_fi,
-    SpikeTimes: _draw_spikes,
-    SpikeTrains: _draw_trains,
-    StepResponse: _draw_response,
-    Joint: _draw_terms,
-    MultipleShooting: _draw_windows,
-}

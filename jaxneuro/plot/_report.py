@@ -12,10 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxneuro._version import __version__
-from jaxneuro.fitters import FitResult
+from jaxneuro.fitters import FitResult, Joint
 from jaxneuro.fitters._whole_file import whole_file
 from jaxneuro.plot._fit import plot_fit
 from jaxneuro.plot._style import style
+from jaxneuro.plot._terms import plot_residuals, plot_terms
 
 __all__ = ["fit_report"]
 
@@ -28,7 +29,7 @@ _STYLE = (
 
 def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -> None:
     """Write a fit as one self-contained HTML file: parameters with intervals, what the data leave open, errors of the
-    terms, stages, data against model, and correlations. The file appears whole or not at all.
+    terms, stages, data against model, residuals and correlations. The file appears whole or not at all.
 
     **Arguments:** `result`, what `fit` returns; `path` of the file; `title` of the page.
 
@@ -40,7 +41,7 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
         for s in result.stages
     ]
     errors = [(name, f"{value:.4g}", unit) for name, (value, unit) in result.errors.items()]
-    figures = [_drawn(plot_fit(result)[0].figure), *_correlations(result)]
+    figures = [_drawn(plot_fit(result)[0].figure), *_parts(result), *_correlations(result)]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(type(result.model).__name__)}, {html.escape(repr(result.solver))}; loss {result.loss:.5g} "
@@ -87,6 +88,15 @@ def _drawn(figure: Figure) -> str:
     figure.savefig(file, format="png", dpi=150)
     plt.close(figure)
     return base64.b64encode(file.getvalue()).decode()
+
+
+def _parts(result: FitResult) -> list[str]:
+    """Every term of a `Joint`, what was held out, and the residuals of traces."""
+    figures = [_drawn(plot_terms(result)[0].figure)] if isinstance(result.target, Joint) else []
+    if result.held_out is not None:
+        figures.append(_drawn(plot_terms(result, is_held_out=True)[0].figure))
+    residuals = plot_residuals(result)
+    return figures if residuals is None else [*figures, _drawn(residuals[0].figure)]
 
 
 def _correlations(result: FitResult) -> list[str]:
