@@ -2,14 +2,15 @@
 
 The strategies of `fit`:
 
-- "nudging", for the voltage trace of a smooth model: a convex fit of its conductances, then Levenberg-Marquardt steps
-  on runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms.
+- "nudging", for voltage traces of a smooth model: a passive fit of its capacitance and the series resistance, where
+  they are free, a convex one of its conductances at the best of several kinetics, then Levenberg-Marquardt steps on
+  runs drawn to the data with 2, 0.5, 0.1, 0.02 and at last 0 /ms.
 - "descent": the steps of an optimiser of gradients, then Levenberg-Marquardt ones. With a `VanRossumLoss` its tau
   shortens over four stages, from a quarter of the run to the loss' own.
 - "newton": the latter alone, near the optimum or of likelihoods. They end when nothing is gained any more.
 - "population": searches by 25 and 15 generations of 48 around each start (CMA-ES), before Levenberg-Marquardt steps
   each, where a model may fall silent.
-- "auto": nudging or newton where they suit the target, else descent.
+- "auto": nudging for voltage traces, population for step responses, newton for likelihoods, descent for all else.
 
 References: Kingma & Ba (2015), ICLR, arXiv:1412.6980 (Adam); Marquardt (1963), J Soc Indust Appl Math 11:431.
 doi:10.1137/0111030; Hansen & Ostermeier (2001), Evol Comput 9:159. doi:10.1162/106365601750190398 (CMA-ES); Liu &

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._joint import drawn
+from jaxneuro.fitters._joint import Joint, drawn
 from jaxneuro.fitters._losses import TraceLoss
 from jaxneuro.fitters._nudging import can_be_nudged
 from jaxneuro.fitters._population import Population
 from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._stages import Stage
+from jaxneuro.fitters._step_response import StepResponse
 from jaxneuro.fitters._targets import AbstractTarget, SpikeTimes, VoltageTrace
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.fitters._van_rossum import VanRossumLoss
@@ -21,7 +22,7 @@ from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import AbstractModel
 from jaxneuro.sweeps import sobol
 
-__all__ = ["STRATEGIES", "chosen_strategy", "planned", "started_weakly"]
+__all__ = ["INSIDE", "STRATEGIES", "chosen_strategy", "planned", "started_weakly", "traces_of"]
 
 STRATEGIES = ("auto", "nudging", "descent", "newton", "population")
 
@@ -34,7 +35,7 @@ _TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
 _LONGEST_TAU, _N_TAUS = 0.25, 4  # of a run, at which the distance of two trains has few minima; stages down to its own
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
 _APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
-_INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
+INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
 
 
 def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget, loss: Any, is_plain: bool) -> str:
@@ -43,17 +44,34 @@ def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget,
         raise ValueError(
             f"Argument `strategy` must be one of {', '.join(STRATEGIES)}, but is {strategy!r}; choose one."
         )
-    can = isinstance(target, VoltageTrace) and can_be_nudged(model) and isinstance(loss, TraceLoss | None)
+    can = bool(traces_of(target)) and can_be_nudged(model) and isinstance(loss, TraceLoss | None)
     if strategy == "nudging" and not (can and is_plain):
         raise ValueError(
-            'Argument `strategy` must suit the fit, but is "nudging", which needs a smooth model, a VoltageTrace with '
-            'its own loss, and no `optimizer`; use "descent".'
+            'Argument `strategy` must suit the fit, but is "nudging", which needs a smooth model, a VoltageTrace, or a '
+            'Joint of such alone, with its own loss, and no `optimizer`; use "descent".'
         )
     if strategy != "auto":
         return strategy
-    if isinstance(target, SpikeTrains) and is_plain:
+    if not is_plain:
+        return "descent"
+    if isinstance(target, SpikeTrains):
         return "newton"
-    return "nudging" if can and is_plain else "descent"
+    if loss is None and all(isinstance(term, StepResponse) for term in terms_of(target)):
+        return "population"
+    return "nudging" if can else "descent"
+
+
+def terms_of(target: AbstractTarget) -> list[AbstractTarget]:
+    """The terms of a `Joint`, or the one target."""
+    return list(target.terms.values()) if isinstance(target, Joint) else [target]
+
+
+def traces_of(target: AbstractTarget) -> list[VoltageTrace]:
+    """All terms, if all are voltage traces with the loss of one, else none."""
+    losses = target.losses.values() if isinstance(target, Joint) else []
+    terms = terms_of(target)
+    is_plain = all(isinstance(loss, TraceLoss) for loss in losses)
+    return terms if is_plain and all(isinstance(term, VoltageTrace) for term in terms) else []
 
 
 def planned(
@@ -97,7 +115,7 @@ def annealing(target: SpikeTimes, loss: VanRossumLoss, steps: int, kept: int | N
     ]
 
 
-def nudging(target: VoltageTrace, steps: int, kept: int | None) -> list[Stage]:
+def nudging(target: AbstractTarget, steps: int, kept: int | None) -> list[Stage]:
     """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
     each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
     # a start that cannot meet the data while it is drawn to them will not by itself
@@ -143,7 +161,7 @@ def started_weakly(
     for name, values in found.values.items():
         inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
         columns[name] = columns[name].copy()
-        columns[name][:n_start] = np.clip(np.nan_to_num(inside), -_INSIDE, _INSIDE)
+        columns[name][:n_start] = np.clip(np.nan_to_num(inside), -INSIDE, INSIDE)
     return jnp.stack([jnp.asarray(columns[name]) for name in names], axis=1), found.n_runs
 
 

@@ -1,0 +1,84 @@
+"""A passive start: capacitance and series resistance from what the voltage does before the first spike."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from jaxneuro.analysis.recordings import find_spikes
+from jaxneuro.channels import Leak
+from jaxneuro.fitters._control import Control
+from jaxneuro.fitters._engine import Problem
+from jaxneuro.fitters._experiment import Experiment, FreeParam, checked_free
+from jaxneuro.fitters._losses import TraceLoss
+from jaxneuro.fitters._optimizers import idle
+from jaxneuro.fitters._stages import Stage, run_stages
+from jaxneuro.fitters._starts import starts
+from jaxneuro.fitters._targets import VoltageTrace
+from jaxneuro.models import AbstractMembrane, AbstractModel, Membrane
+from jaxneuro.solvers import FixedStep
+
+__all__ = ["PassiveStart", "passive_start"]
+
+_MEASURED = ("C_m", "electrode.R_s")  # of a cell, and of any trace of it
+_BEFORE = 2.0  # ms before the first spike, where the upstroke begins
+_FEWEST = 20  # samples
+_N_STARTS, _STEPS = 4, 20
+_LEAK = {"leak.g_max": (1e-3, 10.0), "leak.E_rev": (-150.0, 50.0)}  # mS/cm^2 and mV, whatever the cell
+
+
+class PassiveStart(NamedTuple):
+    """Values of the free parameters that a passive membrane has, R_s among them if it is free [MOhm], how many runs of
+    it they took, and its loss."""
+
+    values: dict[str, float]
+    R_s: float | None
+    n_runs: int
+    loss: float
+
+
+def passive_start(model: AbstractModel, target: VoltageTrace, free: Mapping[str, FreeParam]) -> PassiveStart | None:
+    """C_m and R_s, where they are free, of a membrane with nothing but a leak that answers as the data do before their
+    first spike; None where these do not tell.
+
+    The leak is that of all channels at rest, and is not handed on.
+    """
+    names = {own: name for own in _MEASURED for name, one in free.items() if _is_all(one, own)}
+    if not names or not isinstance(model, AbstractMembrane):
+        return None
+    mask = _quiet(target)
+    injected = np.asarray(target.injected)[mask]
+    if not injected.size or not np.ptp(injected):
+        return None
+    cell = Membrane(channels={"leak": Leak()}, C_m=model.C_m, V_init=target.membrane[0])
+    masked = eqx.tree_at(lambda t: (t.mask, t.y0), target, (jnp.asarray(mask), None), is_leaf=lambda x: x is None)
+    own = {path: free[name].bounds for path, name in names.items()}
+    chosen = checked_free(Experiment(cell, masked), _LEAK | own)
+    u0 = starts(chosen, "random", _N_STARTS, 0, None, is_alike=False)
+    solver = FixedStep(target.solver_for(cell).dt)
+    paths = tuple(one.paths for one in chosen.values())
+    transforms = tuple(one.transform for one in chosen.values())
+    problem = Problem(Experiment(cell, masked), transforms, solver, tuple(chosen), paths, TraceLoss())
+    stages = [Stage("passive fit", masked, _STEPS, True, False)]
+    run = run_stages(problem, idle(), u0, stages, Control(progress=False))
+    best = int(np.argmin(run.state.best.loss))
+    found, loss = problem.values(run.state.best_u[best]), float(run.state.best.loss[best])
+    if not np.isfinite(loss):
+        return None
+    values = {name: float(found[path]) for path, name in names.items()}
+    R_s = float(found["electrode.R_s"]) if "electrode.R_s" in found else None
+    return PassiveStart(values, R_s, run.reports[0].n_simulations * _N_STARTS, loss)
+
+
+def _is_all(free: FreeParam, name: str) -> bool:
+    return all(path.endswith(f".{name}") for path in free.paths)
+
+
+def _quiet(target: VoltageTrace) -> np.ndarray:
+    """The samples before the first spike that are compared; none, if they are too few to tell anything."""
+    spikes = find_spikes(target.ts, np.asarray(target.membrane))
+    mask = np.ones(target.ts.size, bool) if target.mask is None else np.asarray(target.mask)
+    before = mask & (target.ts < spikes[0] - _BEFORE) if spikes.size else mask
+    return before if before.sum() >= _FEWEST else np.zeros(mask.size, bool)
