@@ -258,11 +258,11 @@ def test_fit_second_call_does_not_compile(result):
 def test_fit_returns_what_is_done_on_ctrl_c(monkeypatch):
     calls = []
 
-    def interrupted(*args):
-        calls.append(args)
+    def interrupted(problem, *args):
+        calls.extend([args] * ("leak.E_rev" not in problem.names))  # which the passive fit has free
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return fit_module_advance(*args)
+        return fit_module_advance(problem, *args)
 
     fit_module_advance = fit_module.advance
     monkeypatch.setattr(fit_module, "advance", interrupted)

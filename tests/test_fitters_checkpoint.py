@@ -39,11 +39,11 @@ def test_fit_goes_on_from_its_checkpoint_to_the_last_bit(options, tmp_path, monk
     path, calls, advance = tmp_path / "fit.checkpoint", [], _stages.advance
     whole = fitted(None, **options)
 
-    def limited(*args):
-        calls.append(args)
+    def limited(problem, *args):
+        calls.extend([args] * ("leak.E_rev" not in problem.names))  # which the passive fit has free
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return advance(*args)
+        return advance(problem, *args)
 
     monkeypatch.setattr(_stages, "advance", limited)
     for _ in range(10):

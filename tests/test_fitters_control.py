@@ -63,9 +63,11 @@ def test_only_the_best_starts_go_on(strategy):
     result = fitted(n_starts=4, kept=2, strategy=strategy)
     is_over = np.isnan(result.start_losses)
     assert is_over.sum() == 2 and np.isfinite(result.loss) and result.loss == np.nanmin(result.start_losses)
-    n_first = result.stages[1 if strategy == "nudging" else 0].n_steps
+    n_first = next(stage.n_steps for stage in result.stages if stage.n_steps)
     assert np.isfinite(result.history[:n_first]).all() and np.isnan(result.history[n_first:, is_over]).all()
     assert np.isfinite(result.history[:, ~is_over]).all()
+    np.testing.assert_array_equal(np.isnan(result.start_values["C_m"]), is_over)
+    assert result.start_values["C_m"][np.nanargmin(result.start_losses)] == pytest.approx(result.values["C_m"])
     reached = np.nanmin(result.history[:n_first], axis=0)
     assert reached[~is_over].max() <= reached[is_over].min()
     assert result.values == pytest.approx({"leak.g_max": 0.2, "C_m": 0.9}, rel=1e-3)

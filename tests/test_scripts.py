@@ -93,6 +93,24 @@ def test_study_runs_quickly(study, request, recording, tmp_path):
     assert any(out.iterdir()), "the study wrote nothing into --out"
 
 
+@pytest.mark.parametrize("name", ["missing.abf", "model_vc_step.abf"])
+def test_adex_study_refuses_what_is_no_current_clamp(name, data_dir, tmp_path):
+    command = [sys.executable, str(ROOT / "fitting" / "fit_adex_cell.py"), str(data_dir / "abf" / name), "--quick"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and name in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_fhn_study_finds_the_regime_from_others(tmp_path):
+    run([sys.executable, str(ROOT / "fitting" / "fit_fhn_regime.py"), "--quick", "--out", "out"], cwd=tmp_path)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["excitable"]["right_regime"] and report["bistable"]["right_regime"]
+    # 4 standard deviations: a bound that noise passes once in 16,000 times
+    true, fitted, std = report["hopf_true_fit_std"]
+    assert all(abs(a - b) < 4 * s for a, b, s in zip(true, fitted, std, strict=True))
+
+
 def test_readme_snippets_run_in_order(recording):
     run([sys.executable, "-c", "\n".join(fences("python"))], cwd=recording.parent)
 

@@ -207,6 +207,10 @@ def _result(
         loss_unit=problem.loss.unit if isinstance(problem.loss, AbstractLoss) else "",
         history=run.history,
         start_losses=_of_all(losses, run.starts, len(u0), np.nan),
+        start_values={
+            name: _of_all(np.asarray(values), run.starts, len(u0), np.nan)
+            for name, values in jax.vmap(problem.values)(state.best_u).items()
+        },
         n_failed=_of_all(np.asarray(state.n_failed), run.starts, len(u0), 0),
         solver=problem.solver,
         seconds=seconds,

@@ -63,6 +63,8 @@ def passive_start(model: AbstractModel, target: VoltageTrace, free: Mapping[str,
     problem = Problem(Experiment(cell, masked), transforms, solver, tuple(chosen), paths, TraceLoss())
     stages = [Stage("passive fit", masked, _STEPS, True, False)]
     run = run_stages(problem, idle(), u0, stages, Control(progress=False))
+    if run.ended:
+        raise KeyboardInterrupt
     best = int(np.argmin(run.state.best.loss))
     found, loss = problem.values(run.state.best_u[best]), float(run.state.best.loss[best])
     if not np.isfinite(loss):

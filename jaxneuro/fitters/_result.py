@@ -74,7 +74,8 @@ class FitResult:
       electrode. `params`: name -> `FittedParam`.
     - `loss` [`loss_unit`, empty for a loss of the user's own]. `history`: loss of every start before each step, shape
       (n_steps, n_starts). `start_losses`: the lowest of each start, shape (n_starts,), inf for one that never had a
-      finite loss, NaN for one that was given up. `n_failed`: steps of each start whose loss or gradient was not finite.
+      finite loss, NaN for one that was given up. `start_values`: name -> where each start had it, shape (n_starts,).
+      `n_failed`: steps of each start whose loss or gradient was not finite.
     - `seconds`: wall time, compilation included. `stages`: what each stage took and reached. `ended`: why the fit ended
       before its last step ("Ctrl-C", "callback", "time budget"), "" if it did not.
     - `sensitivity`: how well the data determine the parameters; None for a loss that is one number and after an early
@@ -88,6 +89,7 @@ class FitResult:
     loss_unit: str
     history: np.ndarray
     start_losses: np.ndarray
+    start_values: dict[str, np.ndarray]
     n_failed: np.ndarray
     solver: AbstractSolver
     seconds: float

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Run", "Stage", "StageReport", "n_gradient_steps", "run_stages"]
 
 _FEW = 5  # steps between two looks at the gain, where Newton's steps are known to go fast
-_WORTH = 1e-3  # of the loss: a gain that ends the patience with gradient steps
 _SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
+_WORTH = 1e-3  # of the loss: a gain that ends the patience with gradient steps
 
 
 class Stage(NamedTuple):
@@ -44,6 +44,9 @@ class Stage(NamedTuple):
     """Another loss than the fit's own."""
     n_kept: int | None = None
     """How many starts, the best ones, go on after it."""
+    worth: float | None = None
+    """Share of its loss that some start must have to gain by Newton's step for more Levenberg-Marquardt steps; None for
+    those that go on as long as any has gained anything."""
 
 
 def n_gradient_steps(stages: list[Stage]) -> int:
@@ -194,7 +197,7 @@ def _advanced(
         seconds=reached.seconds + time.perf_counter() - began,
     )
     if stage.is_polishing:
-        is_idle = not np.any(lowest < before - _SMALLEST_GAIN * np.abs(np.where(np.isinf(before), 0.0, before)))
+        is_idle = _is_done(state, before, stage.worth)
     else:
         is_idle = patience is not None and _n_idle(reached.history[-reached.n_steps :]) >= patience
     if reached.n_steps < stage.n_steps and not is_idle:
@@ -219,6 +222,18 @@ def _evolved(problem: Problem, reached: Reached, stage: Stage, plan: Population)
     report = StageReport(stage.name, 0, search.n_runs, seconds, float(np.min(search.lowest)))
     # derivatives at the best points are not known yet
     return _over(reached._replace(state=restarted(state), told=None, search=None), stage, report)
+
+
+def _is_done(state: State, before: Float[np.ndarray, " s"], worth: float | None) -> bool:
+    """Whether Levenberg-Marquardt steps have come to their end, from the losses before the last of them."""
+    losses = np.asarray(state.best.loss)
+    if worth is None:
+        return not np.any(losses < before - _SMALLEST_GAIN * np.abs(np.where(np.isinf(before), 0.0, before)))
+    gains = []
+    for loss, g, H in zip(losses, np.asarray(state.best.gradient), np.asarray(state.best.curvature), strict=True):
+        # what Newton's step would gain, however often shorter ones have failed
+        gains.append(0.5 * g @ np.linalg.pinv(H, hermitian=True) @ g / abs(loss) if np.isfinite(loss) else 0.0)
+    return max(gains) <= worth
 
 
 def _n_idle(losses: Float[Array, "n_step s"]) -> int:

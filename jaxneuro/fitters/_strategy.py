@@ -30,7 +30,8 @@ STRATEGIES = ("auto", "nudging", "descent", "newton", "population")
 _POLISH = 0.6
 # Strengths of the nudging [1/ms]: at 2 the voltage cannot leave the data, at 0.02 spikes find their own times.
 _STRENGTHS = (2.0, 0.5, 0.1, 0.02)
-_STEPS_NUDGED = 5  # of each strength, after which little is gained
+_STEPS_NUDGED = 10  # of each strength at most; starts far off take more than the 5 that others need
+_WORTH_NUDGED = 0.01  # gain for which it goes on: the next strength has another optimum anyway
 _TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
 _LONGEST_TAU, _N_TAUS = 0.25, 4  # of a run, at which the distance of two trains has few minima; stages down to its own
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
@@ -119,7 +120,10 @@ def nudging(target: AbstractTarget, steps: int, kept: int | None) -> list[Stage]
     """Levenberg-Marquardt steps on runs that are drawn to the data, less and less, and on the free run at last."""
     each = min(_STEPS_NUDGED, max(steps // (2 * len(_STRENGTHS)), 1))
     # a start that cannot meet the data while it is drawn to them will not by itself
-    nudged = [Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True, n_kept=kept) for k in _STRENGTHS]
+    nudged = [
+        Stage(f"nudged {k:g} /ms", drawn(target, k), each, True, True, n_kept=kept, worth=_WORTH_NUDGED)
+        for k in _STRENGTHS
+    ]
     rest = max(steps - each * len(nudged), 1)
     return [*nudged, Stage("free run", drawn(target, 0.0), rest, True, True)]
 
