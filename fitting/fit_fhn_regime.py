@@ -180,7 +180,7 @@ def main() -> None:
     init = {"V_init": float(target.voltage[0]), "w_init": 0.0}
     began = [start | init for start in starts_in("excitable", n, rng) + starts_in("bistable", n, rng)]
     fixed = {"free": FREE, "n_starts": 1, "strategy": options.strategy, "progress": False}
-    # one by one, since a result tells the values of its best start only
+    # one by one, so that each is counted and ends by itself
     results = [fit(FitzHughNagumo(), target, start=start, **fixed) for start in began]
     true = {name: float(params.get(FitzHughNagumo(**TRUE), name)) for name in FREE}
     best = min(results, key=lambda result: result.loss).compare(true)
