@@ -112,6 +112,16 @@ class FitResult:
         return {name: fitted.value for name, fitted in self.params.items()}
 
     @functools.cached_property
+    def prediction(self) -> Any:
+        """The fitted model's answer to the target's experiment, which the loss compares with the data."""
+        return self.target.predict(self.model, self.solver)
+
+    @functools.cached_property
+    def held_out_prediction(self) -> Any:
+        """Its answer to what was held out, None if nothing was."""
+        return None if self.held_out is None else self.held_out.predict(self.model, self.solver)
+
+    @functools.cached_property
     def errors(self) -> dict[str, tuple[float, str]]:
         """Term of the target -> its error and the unit: the root of its mean square, or the loss itself.
 
@@ -120,19 +130,19 @@ class FitResult:
         if not isinstance(self.target, Joint):
             return {"all": _error(self.loss, self.loss_unit)}
         loss = JointLoss()
-        values = loss.values(loss(self.predict(), self.target), self.target)
+        values = loss.values(loss(self.prediction, self.target), self.target)
         return {name: _error(float(values[name]), self.target.losses[name].unit) for name in self.target.names}
 
     @functools.cached_property
     def scores(self) -> dict[str, Scores]:
         """Term of the target -> name of a score -> (value, unit): RMS error and explained variance of a trace, spikes
         and coincidence factor of spike times, and so on."""
-        return scores_of(self.target, self.model, self.solver)
+        return scores_of(self.target, self.prediction)
 
     @functools.cached_property
     def held_out_scores(self) -> dict[str, Scores]:
         """The same of the data that were held out, empty if none were."""
-        return {} if self.held_out is None else scores_of(self.held_out, self.model, self.solver)
+        return {} if self.held_out is None else scores_of(self.held_out, self.held_out_prediction)
 
     def report(self, path: str | os.PathLike, title: str = "Fit") -> None:
         """Write one HTML file with figures, parameters, intervals, errors and stages."""
@@ -151,7 +161,7 @@ class FitResult:
                 raise ValueError(
                     "Argument `t1` must be given with a stimulus, but is None; give the end of the run in ms."
                 )
-            return self.target.predict(self.model, self.solver)
+            return self.prediction
         return simulate(self.model, stimulus, t1=t1)
 
     def compare(self, true: Mapping[str, float]) -> "FitResult":

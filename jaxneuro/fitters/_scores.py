@@ -13,8 +13,6 @@ from jaxneuro.fitters._joint import Joint, loss_of
 from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._step_response import StepResponse
 from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
-from jaxneuro.models import AbstractModel
-from jaxneuro.solvers import AbstractSolver
 
 __all__ = ["Scores", "scores_of", "transferred"]
 
@@ -24,15 +22,14 @@ Scores = dict[str, tuple[float, str]]
 _PRECISION = 4.0  # ms, of coincidences: Jolivet et al. (2008), J Neurosci Methods 169:417
 
 
-def scores_of(target: AbstractTarget, model: AbstractModel, solver: AbstractSolver) -> dict[str, Scores]:
-    """Term of a target -> scores of a model's answer; a target that is no `Joint` has one term, called "all".
+def scores_of(target: AbstractTarget, prediction: Any) -> dict[str, Scores]:
+    """Term of a target -> scores of a model's answer to it; a target that is no `Joint` has one term, called "all".
 
     Of a trace its RMS error and the share of the variance that is explained, where data and model are compared; of an
     f-I curve the RMS error of the counted rates; of spike times the numbers of spikes, the error of the first one's and
     the coincidence factor (4 ms); of a step response the largest errors of peaks and troughs too; of spike trains the
     negative logarithm of the likelihood.
     """
-    prediction = target.predict(model, solver)
     if not isinstance(target, Joint):
         return {"all": _scores(target, prediction)}
     return {name: _scores(target.terms[name], prediction.terms[name]) for name in target.names}

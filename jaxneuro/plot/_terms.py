@@ -114,7 +114,7 @@ def _terms(result: FitResult, is_held_out: bool) -> dict[str, tuple[AbstractTarg
         raise ValueError(
             "Argument `result` must be of a fit with held-out data, but nothing was held out; give fit(held_out=...)."
         )
-    prediction = target.predict(result.model, result.solver)
+    prediction = result.held_out_prediction if is_held_out else result.prediction
     if not isinstance(target, Joint):
         return {"": (target, prediction)}
     return {name: (target.terms[name], prediction.terms[name]) for name in target.names}
