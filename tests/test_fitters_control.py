@@ -31,6 +31,7 @@ def test_callback_sees_the_progress_and_ends_the_fit():
     assert [p.n_steps for p in seen] == sorted({p.n_steps for p in seen}) and seen[-1].n_steps < len(whole.history)
     assert seen[0].stage == "nudged 2 /ms" and set(seen[0].values) == set(FREE)
     assert seen[0].loss == np.min(whole.history[:5])
+    assert 0 < seen[0].seconds < seen[-1].seconds < whole.seconds + 1.0
     result = fitted(callback=lambda progress: progress.n_steps >= 10)
     assert result.ended == "callback" and len(result.history) == 10 and result.sensitivity is None
     assert "callback" in json.dumps(result.to_dict())

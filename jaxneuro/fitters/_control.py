@@ -1,6 +1,7 @@
 """Who is told how far a fit is, and what ends it before its last step."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ class Control(NamedTuple):
     patience: int | None = None
     time_budget: float | None = None
     checkpoint: Checkpoint | None = None
+    began: float | None = None
+    """When the call did, by time.monotonic(); None for now."""
 
 
 def checked_control(
@@ -55,4 +58,4 @@ def checked_control(
         raise ValueError(
             f"Argument `time_budget` must be a positive number [s], but is {time_budget!r}; use e.g. 60.0."
         )
-    return Control(progress, callback, patience, time_budget, checkpoint)
+    return Control(progress, callback, patience, time_budget, checkpoint, time.monotonic())

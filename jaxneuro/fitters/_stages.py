@@ -110,7 +110,7 @@ def run_stages(
     """All stages, chunk by chunk, from the checkpoint on if there is one; what has been reached where it is ended."""
     from tqdm import tqdm
 
-    began, ended = time.monotonic(), ""
+    began, ended = control.began or time.monotonic(), ""
     history = np.zeros((0, len(u0)), u0.dtype)
     reached = Reached(initial_state(optimizer, u0), history, (), tuple(range(len(u0))))
     reached = reached if control.checkpoint is None else _loaded(control.checkpoint, reached)
