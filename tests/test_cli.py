@@ -176,6 +176,14 @@ BAD = {
     "bounds the wrong way round": (("fit", "good.csv", "--free", "V_th=-40:-60"), "low < high"),
     "bounds without numbers": (("fit", "good.csv", "--free", "V_th=1"), "NAME=LOW:HIGH"),
     "sweep held out of a curve": (("fit", "good.csv", "--held-out", "1"), "--held-out must go with --target spikes"),
+    "sweep of a curve": (("fit", "good.csv", "--sweep", "1"), "--sweep must go with --target spikes"),
+    "sweep fitted and held out": (
+        ("fit", "good.csv", "--target", "spikes", "--sweep", "5", "--held-out", "5"),
+        "other sweeps than the one that is fitted, but has 5",
+    ),
+    "unknown sweep": (("fit", "good.csv", "--target", "spikes", "--sweep", "77"), "but 77 is none of them"),
+    "held out in silence": (("fit", "good.csv", "--target", "spikes", "--held-out", "0"), "with spikes, but 0 has"),
+    "area of a point": (("fit", "good.csv", "--area", "100"), "--area must go with --model hh"),
     "no time": (("fit", "good.csv", "--time-budget", "0"), "--time-budget.*x>0"),
     "unknown strategy": (("fit", "good.csv", "--strategy", "guess"), "--strategy.*'nudging'"),
     "model and target do not match": (

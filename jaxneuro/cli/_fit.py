@@ -108,12 +108,13 @@ def fit(
     target = target or _DEFAULT_TARGET.get(kind, "fi")
     data = read_recording(recording, stimulus_folder=stimulus_folder)
     make = PROBLEMS[_checked(kind, target)]
+    _check_options(kind, target, sweep, held_out, area)
     neuron, goal, bounds = make(data, neuron, sweep, area)
     result = run(
         neuron,
         goal,
         free=dict(map(_bounds, free)) or bounds,
-        held_out=_held_out(lambda index: make(data, neuron, index, area)[1], held_out, target),
+        held_out=_held_out(lambda index: make(data, neuron, index, area)[1], held_out),
         n_starts=starts,
         steps=steps,
         strategy=strategy,
@@ -145,16 +146,27 @@ def _checked(kind: str, target: str) -> tuple[str, str]:
     return kind, target
 
 
-def _held_out(make: Callable[[int], Any], sweeps: tuple[int, ...], target: str) -> Any:
+def _held_out(make: Callable[[int], Any], sweeps: tuple[int, ...]) -> Any:
     """The targets of the sweeps that are scored only, None if there are none."""
     from jaxneuro.fitters import Joint
 
-    if sweeps and target == "fi":
-        raise ValueError(
-            "Option --held-out must go with --target spikes or trace, but the target is fi, which all sweeps make "
-            "together; leave it out."
-        )
     return Joint({f"sweep {index}": make(index) for index in sweeps}) if sweeps else None
+
+
+def _check_options(kind: str, target: str, sweep: int | None, held_out: tuple[int, ...], area: float | None) -> None:
+    """Options that would do nothing are refused."""
+    for name, is_given in {"--sweep": sweep is not None, "--held-out": bool(held_out)}.items():
+        if is_given and target == "fi":
+            raise ValueError(
+                f"Option {name} must go with --target spikes or trace, but the target is fi, which all sweeps make "
+                "together; leave it out."
+            )
+    if area is not None and kind != "hh":
+        raise ValueError(f"Option --area must go with --model hh, but the model is {kind}; leave it out.")
+    if sweep in held_out:
+        raise ValueError(
+            f"Option --held-out must name other sweeps than the one that is fitted, but has {sweep}; choose another."
+        )
 
 
 def _bounds(text: str) -> tuple[str, tuple[float, float]]:

@@ -24,6 +24,12 @@ def _chosen(data: Recording, number: int | None) -> Sweep:
     """The sweep with this number, or the one with most spikes."""
     from jaxneuro.analysis.recordings import find_spikes
 
+    known = [sweep.index for sweep in data]
+    if number is not None and number not in known:
+        raise ValueError(
+            f"Options --sweep and --held-out must name sweeps of the recording, but {number} is none of them; choose "
+            f"from {', '.join(map(str, known))}."
+        )
     if number is not None:
         return data.select([number])[0]
     return max(data, key=lambda sweep: find_spikes(sweep.ts, sweep.voltage).size)
@@ -39,8 +45,8 @@ def lif_spikes(data: Recording, neuron: AbstractModel, sweep: int | None, area: 
     times = find_spikes(chosen.ts, chosen.voltage) - chosen.ts[0]
     if not times.size:
         raise ValueError(
-            f"Option --sweep must choose a sweep with spikes, but {chosen.index} has none; leave it out to take the "
-            "one with most."
+            f"Options --sweep and --held-out must choose sweeps with spikes, but {chosen.index} has none; choose "
+            "another, or leave --sweep out to take the one with most."
         )
     rest = float(neuron.E_L)
     free = {
