@@ -102,7 +102,7 @@ def test_report_is_one_page_that_needs_nothing_else(tmp_path):
     result.report(tmp_path / "fit.html", "Cell <1>")
     text = (tmp_path / "fit.html").read_text()
     page = Page(text)
-    assert not page.open and len(page.pictures) == 2
+    assert not page.open and len(page.pictures) == 4  # errors, terms, residuals, correlations
     assert all(source.startswith("data:image/png;base64,") for source in page.pictures)
     assert "Cell &lt;1&gt;" in text and "a&lt;b" in text and "Cell <1>" not in text
 
