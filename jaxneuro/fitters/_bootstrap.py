@@ -6,22 +6,19 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._draws import AbstractDraws, check_count, table_of
-from jaxneuro.fitters._engine import Problem, advance, initial_state, n_residuals
+from jaxneuro.fitters._draws import AbstractDraws, table_of
+from jaxneuro.fitters._engine import Problem, n_residuals
 from jaxneuro.fitters._joint import Joint
-from jaxneuro.fitters._optimizers import idle
 from jaxneuro.fitters._result import FitResult
+from jaxneuro.fitters._samples import check_count
 from jaxneuro.fitters._spike_trains import SpikeTrains
+from jaxneuro.fitters._stages import polished
 from jaxneuro.fitters._targets import AbstractTarget
 
 __all__ = ["Bootstrap", "bootstrap"]
-
-_FEW = 5  # steps between two looks at the gain
-_SMALLEST_GAIN = 1e-6  # of the loss in these steps, far below what another draw of sweeps changes
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -145,16 +142,9 @@ def _is_shared(result: FitResult, name: str) -> bool:
 
 def _refitted(problem: Problem, u: Float[Array, " p"], steps: int) -> tuple[float, Float[Array, " p"]]:
     """Least loss by Levenberg-Marquardt steps from u, and the parameters' values there."""
-    state, before = initial_state(idle(), u[None]), np.inf
-    for n_done in range(0, steps, _FEW):
-        n_steps, is_polishing = jnp.asarray(min(steps - n_done, _FEW)), jnp.asarray(True)
-        state, _ = advance(problem, idle(), state, n_steps, is_polishing)
-        loss = float(state.best.loss[0])
-        if not loss < before - _SMALLEST_GAIN * abs(loss):
-            break
-        before = loss
+    state = polished(problem, u[None], steps, is_near=True)
     values = _values(problem, state.best_u[0])
-    return loss, np.array([float(values[name]) for name in problem.names])
+    return float(state.best.loss[0]), np.array([float(values[name]) for name in problem.names])
 
 
 @eqx.filter_jit

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["AbstractDraws", "check_count", "table_of"]
+from jaxneuro.fitters._text_table import text_table
+
+__all__ = ["AbstractDraws", "table_of"]
 
 
 class AbstractDraws(abc.ABC):
@@ -53,16 +55,4 @@ def table_of(found: AbstractDraws, more: Mapping[str, Sequence[str]] | None = No
         low, high = interval[name]
         row = [name, f"{mean[name]:.5g}", f"{std[name]:.2g}", f"{low:.4g} to {high:.4g}", unit]
         rows.append(row + [column[k] for column in (more or {}).values()])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join(lines)
-
-
-def check_count(name: str, value: int, least: int, example: int) -> int:
-    """A whole number, or the sentence that says that it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(
-            f"Argument `{name}` must be a whole number of at least {least}, but is {value!r}; give e.g. {example}."
-        )
-    return int(value)
+    return "\n".join(text_table(rows))

@@ -36,6 +36,7 @@ __all__ = [
     "Problem",
     "State",
     "advance",
+    "best_first",
     "initial_state",
     "losses_at",
     "n_residuals",
@@ -163,6 +164,11 @@ def losses_at(problem: Problem, u: Float[Array, "s p"]) -> Float[Array, " s"]:
     """Losses without their derivatives; NaN where the simulation fails."""
 
     return jax.lax.map(lambda u: problem.value(problem.errors(u)), u, batch_size=min(_ABREAST, u.shape[0]))
+
+
+def best_first(losses: Float[np.ndarray, " s"]) -> Int[np.ndarray, " s"]:
+    """Numbers of the starts, the one of least loss first, those that are not finite last."""
+    return np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")
 
 
 def why_failed(problem: Problem, u: Float[Array, " p"]) -> str:

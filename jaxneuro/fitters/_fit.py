@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxneuro import params
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
 from jaxneuro.fitters._control import Progress, checked_control
-from jaxneuro.fitters._engine import Problem, State, losses_at, n_residuals, why_failed
+from jaxneuro.fitters._engine import Problem, State, best_first, losses_at, n_residuals, why_failed
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._joint import loss_of, n_independent
 from jaxneuro.fitters._losses import AbstractLoss
@@ -24,6 +24,7 @@ from jaxneuro.fitters._optimizers import chosen_optimizer
 from jaxneuro.fitters._passive import passive_start
 from jaxneuro.fitters._priors import AbstractPrior, checked_priors
 from jaxneuro.fitters._result import FitResult, FittedParam
+from jaxneuro.fitters._samples import check_count
 from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
@@ -103,14 +104,14 @@ def fit(
     """
     _check_target("target", model, target)
     chosen = checked_free(Experiment(model, target), free)
-    n_starts, steps = _check_count("n_starts", n_starts, 8), _check_count("steps", steps, 100)
-    kept = None if kept is None else _check_count("kept", kept, 2)
+    n_starts, steps = check_count("n_starts", n_starts, 1, 8), check_count("steps", steps, 1, 100)
+    kept = None if kept is None else check_count("kept", kept, 1, 2)
     checkpoint = None if checkpoint is None else Checkpoint(checkpoint, checkpoint_every)
     control = checked_control(progress, callback, patience, time_budget, checkpoint)
     _warn_if_single_precision()
     began = time.perf_counter()
     strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
-    n_points = n_starts if screened is None else max(n_starts, _check_count("screened", screened, 256))
+    n_points = n_starts if screened is None else max(n_starts, check_count("screened", screened, 1, 256))
     u0 = starts(chosen, start, n_points, seed, key, is_alike=strategy == "population")
     solver = _solver(solver, model, target, held_out, strategy)
     problem, n_data, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
@@ -237,7 +238,7 @@ def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[
         return u, []
     began = time.perf_counter()
     losses = np.asarray(losses_at(problem, u))
-    order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")[:n_starts]
+    order = best_first(losses)[:n_starts]
     n_runs = -(-len(u) // n_starts)
     report = StageReport("screening", 0, n_runs, time.perf_counter() - began, float(losses[order[0]]))
     return u[jnp.asarray(order)], [report]
@@ -331,11 +332,3 @@ def _check_callable(loss: Any) -> Callable[[Any, Any], Any]:
             f"but is {loss!r}; use e.g. TraceLoss(huber=10.0)."
         )
     return loss
-
-
-def _check_count(name: str, value: Any, example: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(
-            f"Argument `{name}` must be a whole number of at least 1, but is {value!r}; give e.g. {example}."
-        )
-    return int(value)

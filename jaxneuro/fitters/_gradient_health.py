@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._result import FitResult
-from jaxneuro.fitters._targets import ClampCurrent, VoltageTrace
+from jaxneuro.fitters._targets import AbstractTrace
 
 __all__ = ["GradientHealth", "gradient_health"]
 
@@ -82,20 +82,20 @@ def gradient_health(result: FitResult, *, change: float = 0.01) -> GradientHealt
     >>> print(gradient_health(result).table())
     """
     target = result.target
-    if not isinstance(target, VoltageTrace | ClampCurrent):
+    if not isinstance(target, AbstractTrace):
         raise ValueError(
             f"Argument `result` must be of a fit to one trace, but is of a {type(target).__name__}; fit a VoltageTrace."
         )
     if not 0 < change < np.inf:
         raise ValueError(f"Argument `change` must be a positive number, but is {change}; use e.g. 0.01.")
-    problem, unit = result.problem, "mV" if isinstance(target, VoltageTrace) else "pA"
+    problem = result.problem
     sizes = np.array([abs(value) or 1.0 for value in result.values.values()])
     values = jnp.asarray(list(result.values.values()))
     trace, slopes, moved = (np.asarray(x) for x in _answers(problem, values, jnp.asarray(sizes), jnp.asarray(change)))
     ts = np.asarray(target.ts)
     return GradientHealth(
         tuple(result.params),
-        unit,
+        target.unit,
         ts,
         slopes,
         change,
@@ -114,8 +114,6 @@ def _answers(
     def trace(values: Array) -> Array:
         held = problem.holding(dict(zip(problem.names, values, strict=True)))
         solution = held.target.predict(held.model, problem.solver)
-        if isinstance(held.target, ClampCurrent):
-            return held.model.recorded(solution.ys)
         return held.target.recorded(solution)
 
     directions = jnp.diag(sizes)

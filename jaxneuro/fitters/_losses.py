@@ -107,7 +107,7 @@ class CurrentLoss(AbstractResiduals):
     unit: ClassVar[str] = "pA^2"
 
     def __call__(self, solution: Solution, target: ClampCurrent) -> Float[Array, " n_time"]:
-        return solution.model.recorded(solution.ys) - target.current
+        return target.recorded(solution) - target.current
 
 
 class FILoss(AbstractResiduals):

@@ -9,12 +9,10 @@ import numpy as np
 
 from jaxneuro.analysis.recordings import find_spikes
 from jaxneuro.channels import Leak
-from jaxneuro.fitters._control import Control
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment, FreeParam, checked_free
 from jaxneuro.fitters._losses import TraceLoss
-from jaxneuro.fitters._optimizers import idle
-from jaxneuro.fitters._stages import Stage, run_stages
+from jaxneuro.fitters._stages import polished
 from jaxneuro.fitters._starts import starts
 from jaxneuro.fitters._targets import VoltageTrace
 from jaxneuro.models import AbstractMembrane, AbstractModel, Membrane
@@ -61,17 +59,14 @@ def passive_start(model: AbstractModel, target: VoltageTrace, free: Mapping[str,
     paths = tuple(one.paths for one in chosen.values())
     transforms = tuple(one.transform for one in chosen.values())
     problem = Problem(Experiment(cell, masked), transforms, solver, tuple(chosen), paths, TraceLoss())
-    stages = [Stage("passive fit", masked, _STEPS, True, False)]
-    run = run_stages(problem, idle(), u0, stages, Control(progress=False))
-    if run.ended:
-        raise KeyboardInterrupt
-    best = int(np.argmin(run.state.best.loss))
-    found, loss = problem.values(run.state.best_u[best]), float(run.state.best.loss[best])
+    state = polished(problem, u0, _STEPS)
+    best = int(np.argmin(state.best.loss))
+    found, loss = problem.values(state.best_u[best]), float(state.best.loss[best])
     if not np.isfinite(loss):
         return None
     values = {name: float(found[path]) for path, name in names.items()}
     R_s = float(found["electrode.R_s"]) if "electrode.R_s" in found else None
-    return PassiveStart(values, R_s, run.reports[0].n_simulations * _N_STARTS, loss)
+    return PassiveStart(values, R_s, int(np.max(state.n_evaluated)) * (1 + len(chosen)) * _N_STARTS, loss)
 
 
 def _is_all(free: FreeParam, name: str) -> bool:

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from jaxneuro.fitters._draws import AbstractDraws, check_count, table_of
+from jaxneuro.fitters._draws import AbstractDraws, table_of
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import limits
 from jaxneuro.fitters._priors import AbstractPrior, LogNormal
 from jaxneuro.fitters._result import FitResult
+from jaxneuro.fitters._samples import check_count
 from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
 from jaxneuro.numerics import where
 

@@ -7,12 +7,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import params
-from jaxneuro.fitters._control import Control
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._optimizers import idle
 from jaxneuro.fitters._result import FitResult
-from jaxneuro.fitters._stages import Stage, run_stages
+from jaxneuro.fitters._stages import polished
 
 __all__ = ["Profile", "profile"]
 
@@ -92,7 +90,7 @@ def _points(
 
 def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.ndarray:
     """Least loss at each point, each fit from where the one before has ended."""
-    problem, stages = result.problem, [Stage("profile", result.target, steps, True, False)]
+    problem = result.problem
     others = [k for k, other in enumerate(problem.names) if other != name]
     u, losses = result.u[jnp.asarray(others, int)][None], []
     for point in points:
@@ -100,9 +98,9 @@ def _walk(result: FitResult, name: str, points: np.ndarray, steps: int) -> np.nd
         if not others:
             losses.append(float(held.value(held.errors(u[0]))))
             continue
-        run = run_stages(held, idle(), u, stages, Control(progress=False))
-        losses.append(float(run.state.best.loss[0]))
-        u = run.state.best_u
+        state = polished(held, u, steps)
+        losses.append(float(state.best.loss[0]))
+        u = state.best_u
     return np.array(losses)
 
 

@@ -21,6 +21,7 @@ from jaxneuro.fitters._scores import Scores, scores_of
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import StageReport
 from jaxneuro.fitters._targets import AbstractTarget, FICurve
+from jaxneuro.fitters._text_table import text_table
 from jaxneuro.fitters._whole_file import whole_file
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import AbstractSolver
@@ -193,10 +194,7 @@ class FitResult:
             ]
             row += [_end(p.true), "" if p.error is None else f"{p.error:+.2f} %"] if has_true else []
             rows.append(row)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines.insert(1, "-" * max(map(len, lines)))
-        return "\n".join(lines + (self.sensitivity.sentences() if self.sensitivity else []))
+        return "\n".join(text_table(rows) + (self.sensitivity.sentences() if self.sensitivity else []))
 
     def plot(self, axes: Any = None) -> Any:
         """Draw data against model, and the loss over the steps; returns the matplotlib axes."""

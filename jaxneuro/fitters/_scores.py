@@ -12,7 +12,7 @@ from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._joint import Joint, loss_of
 from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._step_response import StepResponse
-from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters._targets import AbstractTarget, AbstractTrace, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
 __all__ = ["Scores", "scores_of", "transferred"]
 
@@ -36,27 +36,21 @@ def scores_of(target: AbstractTarget, prediction: Any) -> dict[str, Scores]:
 
 
 def _scores(target: AbstractTarget, prediction: Any) -> Scores:
-    for kind, scores in _KINDS.items():
-        if isinstance(target, kind):
-            return scores(target, prediction)
+    return _KINDS.get(type(target), _of_loss)(target, prediction)
+
+
+def _of_loss(target: AbstractTarget, prediction: Any) -> Scores:
     loss = loss_of(target)
     return {"loss": (float(loss.value(loss(prediction, target), target)), loss.unit)}
 
 
-def _of_trace(target: VoltageTrace, prediction: Any) -> Scores:
-    kept = slice(None) if target.mask is None else np.asarray(target.mask)
-    return _of_samples(np.asarray(target.voltage)[kept], np.asarray(target.recorded(prediction))[kept], "mV")
-
-
-def _of_clamp(target: ClampCurrent, prediction: Any) -> Scores:
-    return _of_samples(np.asarray(target.current), np.asarray(prediction.model.recorded(prediction.ys)), "pA")
-
-
-def _of_samples(data: np.ndarray, model: np.ndarray, unit: str) -> Scores:
-    squares = np.mean((model - data) ** 2)
-    spread = np.var(data)
+def _of_trace(target: AbstractTrace, prediction: Any) -> Scores:
+    data, model = np.asarray(target.data), np.asarray(target.recorded(prediction))
+    if isinstance(target, VoltageTrace) and target.mask is not None:
+        data, model = (values[np.asarray(target.mask)] for values in (data, model))
+    squares, spread = np.mean((model - data) ** 2), np.var(data)
     explained = 1 - squares / spread if spread > 0 else np.nan
-    return {"RMS error": (float(np.sqrt(squares)), unit), "explained variance": (float(explained), "1")}
+    return {"RMS error": (float(np.sqrt(squares)), target.unit), "explained variance": (float(explained), "1")}
 
 
 def _of_curve(target: FICurve, prediction: Any) -> Scores:
@@ -95,13 +89,12 @@ def _of_step(target: StepResponse, prediction: Any) -> Scores:
 
 
 def _of_trains(target: SpikeTrains, prediction: Any) -> Scores:
-    loss = loss_of(target)
-    return {"-ln likelihood": (float(loss.value(loss(prediction, target), target)), loss.unit)}
+    return {"-ln likelihood": _of_loss(target, prediction)["loss"]}
 
 
 _KINDS = {
     VoltageTrace: _of_trace,
-    ClampCurrent: _of_clamp,
+    ClampCurrent: _of_trace,
     FICurve: _of_curve,
     SpikeTimes: _of_spikes,
     StepResponse: _of_step,

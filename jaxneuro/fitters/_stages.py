@@ -11,16 +11,17 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._checkpoint import Checkpoint
 from jaxneuro.fitters._control import Control, Progress
-from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, initial_state, losses_at, restarted
+from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, best_first, initial_state, losses_at, restarted
 from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._optimizers import idle
 from jaxneuro.fitters._population import Population, Search
 from jaxneuro.fitters._targets import AbstractTarget
 
 if TYPE_CHECKING:
     import optax
 
-__all__ = ["Run", "Stage", "StageReport", "n_gradient_steps", "run_stages"]
+__all__ = ["Run", "Stage", "StageReport", "n_gradient_steps", "polished", "run_stages"]
 
 _FEW = 5  # steps between two looks at the gain, where Newton's steps are known to go fast
 _SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
@@ -140,6 +141,15 @@ def run_stages(
     return Run(reached.state, np.asarray(reached.history), reached.reports, reached.starts, ended)
 
 
+def polished(problem: Problem, u: Float[Array, "s p"], n_steps: int, *, is_near: bool = False) -> State:
+    """Levenberg-Marquardt steps alone, few of them if they begin near the optimum; Ctrl-C ends them for good."""
+    stages = [Stage("Levenberg-Marquardt", problem.target, n_steps, True, is_near)]
+    run = run_stages(problem, idle(), u, stages, Control(progress=False))
+    if run.ended:
+        raise KeyboardInterrupt
+    return run.state
+
+
 def _progress(problem: Problem, reached: Reached, stage: Stage, seconds: float) -> Progress:
     losses = np.asarray(reached.state.best.loss)
     lowest = float(np.min(losses))
@@ -249,8 +259,7 @@ def _over(reached: Reached, stage: Stage, report: StageReport) -> Reached:
     reached = reached._replace(reports=(*reached.reports, report), n_steps=0, seconds=0.0)
     if stage.n_kept is None or stage.n_kept >= len(reached.starts):
         return reached
-    losses = np.asarray(reached.state.best.loss)
-    best = np.sort(np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")[: stage.n_kept])
+    best = np.sort(best_first(np.asarray(reached.state.best.loss))[: stage.n_kept])
     state = jax.tree.map(lambda leaf: leaf[best], reached.state)
     return reached._replace(state=state, starts=tuple(reached.starts[k] for k in best))
 

@@ -1,7 +1,7 @@
 """What a model is fitted to: a voltage trace, an f-I curve or spike times, checked when made."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ from jaxneuro.params import NamedParams, is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
-__all__ = ["AbstractTarget", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
+__all__ = ["AbstractTarget", "AbstractTrace", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
 
 
 class AbstractTarget(eqx.Module):
@@ -54,6 +54,12 @@ class AbstractTrace(AbstractTarget):
     """Time of the first sample [ms]."""
     dt: eqx.AbstractVar[float]
     """Sampling interval [ms]."""
+    unit: eqx.AbstractClassVar[str]
+    """Of the samples."""
+
+    @abc.abstractmethod
+    def recorded(self, solution: Solution) -> Float[Array, " n_time"]:
+        """What the amplifier would read of a prediction."""
 
     @property
     @abc.abstractmethod
@@ -94,6 +100,7 @@ class VoltageTrace(AbstractTrace):
     >>> VoltageTrace(0.05, voltage, Step(amplitude=10.0, onset=5.0))
     """
 
+    unit: ClassVar[str] = "mV"
     voltage: Float[Array, " n_time"]
     stimulus: AbstractStimulus
     electrode: Electrode | None
@@ -184,6 +191,7 @@ class ClampCurrent(AbstractTrace):
     >>> ClampCurrent(0.05, current, Constant(-70.0) + Step(-10.0, onset=5.0))
     """
 
+    unit: ClassVar[str] = "pA"
     current: Float[Array, " n_time"]
     command: AbstractStimulus
     t0: float = eqx.field(static=True)
@@ -214,6 +222,10 @@ class ClampCurrent(AbstractTrace):
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
         return self.run(model, self.command, solver, max_spikes=1)
+
+    def recorded(self, solution: Solution) -> Float[Array, " n_time"]:
+        """What the amplifier would read of a prediction [pA]."""
+        return solution.model.recorded(solution.ys)
 
 
 class FICurve(AbstractTarget):

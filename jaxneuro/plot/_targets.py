@@ -25,6 +25,7 @@ __all__ = ["draw_target"]
 
 # Data lie as a broad pale line under the model's thin one, so that both are seen where they agree.
 _PALE = "#bbbbbb"
+_QUANTITIES = {"mV": "Membrane potential", "pA": "Recorded current"}
 
 
 def draw_target(ax: Axes, target: AbstractTarget, prediction: Any, model: AbstractModel) -> None:
@@ -34,7 +35,7 @@ def draw_target(ax: Axes, target: AbstractTarget, prediction: Any, model: Abstra
 
 def _draw_trace(ax: Axes, target: Any, prediction: Any, model: AbstractModel) -> None:
     _draw_pair(ax, target, target.ts, target.recorded(prediction))
-    ax.set_ylabel(axis_label("Membrane potential", "mV"))
+    ax.set_ylabel(axis_label(_QUANTITIES[target.unit], target.unit))
 
 
 def _draw_windows(ax: Axes, target: Any, prediction: Any, model: AbstractModel) -> None:
@@ -44,11 +45,6 @@ def _draw_windows(ax: Axes, target: Any, prediction: Any, model: AbstractModel) 
     broken = lambda values: np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan).ravel()  # noqa: E731
     _draw_pair(ax, trace, broken(ts), broken(voltage))
     ax.set_ylabel(axis_label("Membrane potential", "mV"))
-
-
-def _draw_current(ax: Axes, target: Any, prediction: Any, model: AbstractModel) -> None:
-    _draw_pair(ax, target, target.ts, model.recorded(prediction.ys))
-    ax.set_ylabel(axis_label("Recorded current", "pA"))
 
 
 def _draw_pair(ax: Axes, target: VoltageTrace | ClampCurrent, ts: Any, model: Any) -> None:
@@ -107,7 +103,7 @@ def _draw_spikes(ax: Axes, target: Any, prediction: Any, model: AbstractModel) -
 
 _DRAWN = {
     VoltageTrace: _draw_trace,
-    ClampCurrent: _draw_current,
+    ClampCurrent: _draw_trace,
     FICurve: _draw_fi,
     SpikeTimes: _draw_spikes,
     SpikeTrains: _draw_trains,

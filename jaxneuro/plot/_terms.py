@@ -64,7 +64,7 @@ def plot_residuals(result: FitResult) -> np.ndarray | None:
 
     >>> plot_residuals(result)
     """
-    found = {name: _residuals(*term, result.model) for name, term in _terms(result, False).items()}
+    found = {name: _residuals(*term) for name, term in _terms(result, False).items()}
     found = {name: residuals for name, residuals in found.items() if residuals is not None}
     if not found:
         return None
@@ -98,13 +98,13 @@ def _draw_distribution(ax: Axes, errors: np.ndarray, unit: str) -> None:
     ax.set_title(f"RMS {rms:.3g} {unit}", loc="right")
 
 
-def _residuals(target: AbstractTarget, prediction: Any, model: Any) -> tuple[np.ndarray, np.ndarray, str] | None:
-    if isinstance(target, VoltageTrace):
-        errors = np.asarray(target.recorded(prediction) - target.voltage)
-        return target.ts, errors if target.mask is None else np.where(target.mask, errors, np.nan), "mV"
-    if isinstance(target, ClampCurrent):
-        return target.ts, np.asarray(model.recorded(prediction.ys) - target.current), "pA"
-    return None
+def _residuals(target: AbstractTarget, prediction: Any) -> tuple[np.ndarray, np.ndarray, str] | None:
+    if not isinstance(target, VoltageTrace | ClampCurrent):
+        return None
+    errors = np.asarray(target.recorded(prediction) - target.data)
+    if isinstance(target, VoltageTrace) and target.mask is not None:
+        errors = np.where(target.mask, errors, np.nan)
+    return target.ts, errors, target.unit
 
 
 def _terms(result: FitResult, is_held_out: bool) -> dict[str, tuple[AbstractTarget, Any]]:
