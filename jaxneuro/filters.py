@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["BESSEL_PAIRS", "bessel_low_pass"]
+__all__ = ["BESSEL_PAIRS", "bessel_delay", "bessel_low_pass"]
 
 # Poles of the four-pole Bessel low-pass whose gain is -3 dB at 1 rad per unit of time, as s^2 + damping s + stiffness:
 # those of `scipy.signal.bessel(4, 1, analog=True, norm="mag")`.
@@ -20,6 +20,16 @@ BESSEL_PAIRS = (
 _POLES = np.array([-damping / 2 + 1j * math.sqrt(k - damping**2 / 4) for damping, k in BESSEL_PAIRS])
 _OTHERS = np.stack([np.append(np.delete(_POLES, k), _POLES.conj()) for k in range(2)])
 _WEIGHTS = math.prod(k for _, k in BESSEL_PAIRS) / np.prod(_POLES[:, None] - _OTHERS, axis=1)
+
+
+def bessel_delay(corner: Float[Array, ""]) -> Float[Array, ""]:
+    """By how much the four-pole Bessel low-pass delays whatever is slow against its corner [ms]: 2.114 / (2 pi corner).
+
+    **Arguments:** `corner` [kHz].
+
+    >>> bessel_delay(jnp.asarray(2.0))
+    """
+    return sum(damping / stiffness for damping, stiffness in BESSEL_PAIRS) / (2 * math.pi * corner)
 
 
 def bessel_low_pass(samples: Float[Array, " n"], dt: float, corner: Float[Array, ""]) -> Float[Array, " n"]:

@@ -8,7 +8,7 @@ from helpers import assert_derivatives_agree
 from scipy import signal
 
 from jaxneuro import Constant, FixedStep, Leak, Membrane, Step, WholeCell, simulate
-from jaxneuro.filters import bessel_low_pass
+from jaxneuro.filters import bessel_delay, bessel_low_pass
 from jaxneuro.fitters import Electrode, Joint, StepResponse, VoltageTrace, fit, play
 from jaxneuro.recording import Recording, Sweep
 
@@ -31,6 +31,26 @@ def test_bessel_low_pass_has_3_db_at_its_corner_and_none_at_rest():
     found = bessel_low_pass(jnp.sin(2 * jnp.pi * corner * ts), dt, jnp.asarray(corner))
     assert float(jnp.max(found[10_000:])) == pytest.approx(10 ** (-3.0103 / 20), rel=1e-4)
     np.testing.assert_allclose(bessel_low_pass(jnp.full(50, -65.0), dt, jnp.asarray(corner)), -65.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("corner", [0.5, 3.0])
+def test_bessel_low_pass_delays_a_ramp_by_its_delay(corner):
+    dt, slope = 0.05, 2.0
+    ts = dt * jnp.arange(2000)
+    behind = bessel_low_pass(slope * ts, dt, jnp.asarray(corner))
+    np.testing.assert_allclose(behind[-1], slope * (ts[-1] - bessel_delay(jnp.asarray(corner))), rtol=1e-9)
+
+
+def test_electrode_undoes_all_but_the_smoothing_of_its_filter():
+    """A slow wave comes back in time and size, whatever current is stepped; without a filter anything does."""
+    dt = 0.02
+    ts = dt * np.arange(5000)
+    voltage, i_app = jnp.asarray(-65 + 10 * np.sin(2 * np.pi * 0.05 * ts)), jnp.asarray(0.3 * (ts > 50))
+    for electrode, worst in ((Electrode(R_s=30.0, offset=-5.0, corner=1.0), 0.02), (Electrode(R_s=30.0), 1e-12)):
+        read = electrode.read(voltage, i_app, dt)
+        back = electrode.undone(read, i_app, dt)
+        assert np.max(np.abs(back - voltage)[250:-50]) < worst  # the filter is at rest at first, the wave is not
+        assert np.max(np.abs(read - voltage)) > 5
 
 
 def test_bessel_low_pass_derivatives_agree(getkey):

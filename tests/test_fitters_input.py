@@ -149,9 +149,7 @@ def test_fit_options_bad_input_is_refused(match, error, options):
 
 def test_fit_wrong_model_or_target_is_refused():
     free = {"C_m": (0.5, 2.0)}
-    with refused(
-        r"`target` must be a VoltageTrace, .* or Joint, but is a ndarray; ", TypeError
-    ):
+    with refused(r"`target` must be a VoltageTrace, .* or Joint, but is a ndarray; ", TypeError):
         fit(HodgkinHuxley(), V, free=free)
     with refused(r"`model` must be a model, but is .*HodgkinHuxley", TypeError):
         fit(HodgkinHuxley, TRACE, free=free)

@@ -6,6 +6,7 @@ from refusals import refused
 
 from jaxneuro import LIF, FitzHughNagumo, FixedStep, HodgkinHuxley, Leak, Membrane, Sampled, Step, params, simulate
 from jaxneuro.fitters import Guide, Nudged, VoltageTrace, fit
+from jaxneuro.fitters._experiment import Experiment, checked_free
 from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import RegularSpiking
 from jaxneuro.solvers import RK4, Adaptive
@@ -52,13 +53,17 @@ def test_nudged_linear_model_has_the_mean_of_both_voltages():
 def test_convex_start_finds_conductances_from_the_voltage_alone(voltage):
     """Whatever the model's own are; with noise too, and with zero where a channel does not take part."""
     model = params.replace(HodgkinHuxley(), {"na.g_max": 20.0, "k.g_max": 200.0, "leak.g_max": 2.0})
-    assert conductances(model, [*TRUE, "C_m"]) == {"na.g_max": "na", "k.g_max": "k", "leak.g_max": "leak"}
-    found = weak_start(model, VoltageTrace(DT, voltage, STIMULUS), {}, TRUE)
+    bounds = {name: (1e-3, 1e3) for name in [*TRUE, "C_m"]}
+    experiment = Experiment(model, VoltageTrace(DT, voltage, STIMULUS))
+    free = checked_free(experiment, bounds)
+    assert conductances(model, free) == {"na.g_max": "na", "k.g_max": "k", "leak.g_max": "leak"}
+    del free["C_m"]
+    found = weak_start(experiment, free, {})
     assert found.n_runs == 1
     for name, value in TRUE.items():
         np.testing.assert_allclose(found.values[name], [value], rtol=0.02)
     noisy = voltage + 0.5 * np.random.default_rng(0).normal(size=voltage.size)
-    found = weak_start(model, VoltageTrace(DT, noisy, STIMULUS), {}, TRUE)
+    found = weak_start(Experiment(model, VoltageTrace(DT, noisy, STIMULUS)), free, {})
     for name, value in TRUE.items():
         np.testing.assert_allclose(found.values[name], [value], rtol=0.15)
 
@@ -68,8 +73,9 @@ def test_convex_start_chooses_among_kinetics():
     stimulus = Step(4.0, onset=5.0)
     voltage = simulate(true, stimulus, t1=150.0, dt_save=0.05, solver=FixedStep(0.025, solver=RK4())).voltage
     candidates = {"m.tau_max": np.array([[150.0, 600.0, 2400.0], [100.0, 300.0, 650.0]])}
-    free = {"na.g_max": 0, "m.g_max": 0, "m.tau_max": 0}
-    found = weak_start(RegularSpiking(), VoltageTrace(0.05, voltage, stimulus), candidates, free)
+    experiment = Experiment(RegularSpiking(), VoltageTrace(0.05, voltage, stimulus))
+    free = checked_free(experiment, {"na.g_max": (1, 500), "m.g_max": (1e-3, 1), "m.tau_max": (50, 3000)})
+    found = weak_start(experiment, free, candidates)
     np.testing.assert_array_equal(found.values["m.tau_max"], [600.0, 650.0])
     np.testing.assert_allclose(found.values["m.g_max"], 0.07, rtol=0.1)
 

@@ -1,9 +1,11 @@
 """What an amplifier reads in current clamp: the membrane potential, and what electrode and filter make of it."""
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro import circuit
-from jaxneuro.filters import bessel_low_pass
+from jaxneuro.filters import bessel_delay, bessel_low_pass
+from jaxneuro.numerics import interpolated
 from jaxneuro.params import AbstractParametrised, param
 
 __all__ = ["Electrode"]
@@ -37,3 +39,14 @@ class Electrode(AbstractParametrised):
         """What is read [mV] of a membrane potential [mV], sampled every `dt` [ms], at rest before the first sample."""
         before = voltage + self.added(i_app)
         return before if self.corner is None else bessel_low_pass(before, dt, self.corner)
+
+    def undone(self, recorded: Float[Array, " n"], i_app: Float[Array, " n"], dt: float) -> Float[Array, " n"]:
+        """The membrane potential [mV] of what is read: without what is added to it, and earlier by the filter's delay.
+
+        What the filter has smoothed stays smooth; of the last samples, which it still holds back, the last is repeated.
+        """
+        added = self.added(i_app)
+        if self.corner is None:
+            return recorded - added
+        seen = recorded - bessel_low_pass(added, dt, self.corner)
+        return interpolated(dt * jnp.arange(seen.size) + bessel_delay(self.corner), seen, dt, 0.0)

@@ -13,15 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxneuro import params
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
 from jaxneuro.fitters._control import Progress, checked_control
 from jaxneuro.fitters._engine import Problem, State, best_first, losses_at, n_residuals, why_failed
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
+from jaxneuro.fitters._informed import informed_starts
 from jaxneuro.fitters._joint import loss_of, n_independent
 from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._optimizers import chosen_optimizer
-from jaxneuro.fitters._passive import passive_start
 from jaxneuro.fitters._priors import AbstractPrior, checked_priors
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._samples import check_count
@@ -29,9 +28,8 @@ from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
 from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._strategy import INSIDE, chosen_strategy, planned, started_weakly, traces_of
-from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
-from jaxneuro.fitters._weak_form import conductances
+from jaxneuro.fitters._strategy import chosen_strategy, planned
+from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import RK4, AbstractSolver, FixedStep
 
@@ -116,13 +114,13 @@ def fit(
     solver = _solver(solver, model, target, held_out, strategy)
     problem, n_data, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
     u0, reports = _screened(problem, u0, n_starts)
-    u, convex = _convex(problem, chosen, u0) if strategy == "nudging" else (u0, [])
+    u, told = informed_starts(problem, chosen, u0) if strategy == "nudging" else (u0, [])
     stages = planned(strategy, target, problem.loss, steps, seed, polish and has_residuals, kept)
     optimizer = chosen_optimizer(optimizer, n_gradient_steps(stages))
     if checkpoint is not None:
         checkpoint.key = fingerprint(problem, stages, u0, optimizer, patience)
     run = run_stages(problem, optimizer, u, stages, control)
-    return _result(problem, chosen, u0, run, [*reports, *convex], n_data, held_out, time.perf_counter() - began)
+    return _result(problem, chosen, u0, run, [*reports, *told], n_data, held_out, time.perf_counter() - began)
 
 
 def _solver(
@@ -242,40 +240,6 @@ def _screened(problem: Problem, u: Float[Array, "n p"], n_starts: int) -> tuple[
     n_runs = -(-len(u) // n_starts)
     report = StageReport("screening", 0, n_runs, time.perf_counter() - began, float(losses[order[0]]))
     return u[jnp.asarray(order)], [report]
-
-
-def _convex(
-    problem: Problem, free: Mapping[str, FreeParam], u0: Float[Array, "s p"]
-) -> tuple[Float[Array, "s p"], list[StageReport]]:
-    """The starts with conductances from the data, if some are free."""
-    model = problem.model
-    # of several traces the one that moves most tells most
-    target = max(traces_of(problem.target), key=lambda trace: float(jnp.var(trace.voltage)))
-    u0, target, reports = _passive(model, target, free, u0)
-    own = [k for k, one in enumerate(free.values()) if one.of_model and len(one.paths) == 1]
-    names = [list(free)[k] for k in own]
-    if not conductances(model, names):
-        return u0, reports
-    began = time.perf_counter()
-    u, n_runs = started_weakly(model, target, {name: free[name].transform for name in names}, u0[:, jnp.array(own)])
-    report = StageReport("convex start", 0, n_runs, time.perf_counter() - began, None)
-    return u0.at[:, jnp.array(own)].set(u), [*reports, report]
-
-
-def _passive(
-    model: AbstractModel, target: VoltageTrace, free: Mapping[str, FreeParam], u0: Float[Array, "s p"]
-) -> tuple[Float[Array, "s p"], VoltageTrace, list[StageReport]]:
-    """The starts, and the target, with the capacitance and series resistance that a passive membrane has, if free."""
-    began = time.perf_counter()
-    found = passive_start(model, target, free)
-    if found is None:
-        return u0, target, []
-    for name, value in found.values.items():
-        u = free[name].transform.inverse(jnp.asarray(value, u0.dtype))
-        u0 = u0.at[:, list(free).index(name)].set(jnp.clip(u, -INSIDE, INSIDE))
-    n_runs = -(-found.n_runs // len(u0))
-    report = StageReport("passive fit", 0, n_runs, time.perf_counter() - began, found.loss)
-    return u0, target if found.R_s is None else params.replace(target, {"electrode.R_s": found.R_s}), [report]
 
 
 def _sensitivity(

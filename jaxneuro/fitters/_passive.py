@@ -24,15 +24,14 @@ _MEASURED = ("C_m", "electrode.R_s")  # of a cell, and of any trace of it
 _BEFORE = 2.0  # ms before the first spike, where the upstroke begins
 _FEWEST = 20  # samples
 _N_STARTS, _STEPS = 4, 20
-_LEAK = {"leak.g_max": (1e-3, 10.0), "leak.E_rev": (-150.0, 50.0)}  # mS/cm^2 and mV, whatever the cell
+# mS/cm^2, mV and uF/cm^2, whatever the cell
+_OWN = {"leak.g_max": (1e-3, 10.0), "leak.E_rev": (-150.0, 50.0), "C_m": (0.03, 30.0)}
 
 
 class PassiveStart(NamedTuple):
-    """Values of the free parameters that a passive membrane has, R_s among them if it is free [MOhm], how many runs of
-    it they took, and its loss."""
+    """Values of the free parameters that a passive membrane has, how many runs of it they took, and its loss."""
 
     values: dict[str, float]
-    R_s: float | None
     n_runs: int
     loss: float
 
@@ -41,7 +40,8 @@ def passive_start(model: AbstractModel, target: VoltageTrace, free: Mapping[str,
     """C_m and R_s, where they are free, of a membrane with nothing but a leak that answers as the data do before their
     first spike; None where these do not tell.
 
-    The leak is that of all channels at rest, and is not handed on.
+    The leak is that of all channels at rest, and is not handed on. C_m is found too where it is not free: resonance at
+    rest makes it look smaller, and R_s larger if it does not give way.
     """
     names = {own: name for own in _MEASURED for name, one in free.items() if _is_all(one, own)}
     if not names or not isinstance(model, AbstractMembrane):
@@ -53,7 +53,7 @@ def passive_start(model: AbstractModel, target: VoltageTrace, free: Mapping[str,
     cell = Membrane(channels={"leak": Leak()}, C_m=model.C_m, V_init=target.membrane[0])
     masked = eqx.tree_at(lambda t: (t.mask, t.y0), target, (jnp.asarray(mask), None), is_leaf=lambda x: x is None)
     own = {path: free[name].bounds for path, name in names.items()}
-    chosen = checked_free(Experiment(cell, masked), _LEAK | own)
+    chosen = checked_free(Experiment(cell, masked), _OWN | own)
     u0 = starts(chosen, "random", _N_STARTS, 0, None, is_alike=False)
     solver = FixedStep(target.solver_for(cell).dt)
     paths = tuple(one.paths for one in chosen.values())
@@ -65,8 +65,7 @@ def passive_start(model: AbstractModel, target: VoltageTrace, free: Mapping[str,
     if not np.isfinite(loss):
         return None
     values = {name: float(found[path]) for path, name in names.items()}
-    R_s = float(found["electrode.R_s"]) if "electrode.R_s" in found else None
-    return PassiveStart(values, R_s, int(np.max(state.n_evaluated)) * (1 + len(chosen)) * _N_STARTS, loss)
+    return PassiveStart(values, int(np.max(state.n_evaluated)) * (1 + len(chosen)) * _N_STARTS, loss)
 
 
 def _is_all(free: FreeParam, name: str) -> bool:

@@ -1,12 +1,9 @@
 """In which stages a fit goes on: gradient steps and Levenberg-Marquardt ones, or nudged runs ever more free."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from jaxneuro.fitters._joint import Joint, drawn
 from jaxneuro.fitters._losses import TraceLoss
@@ -16,13 +13,10 @@ from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._stages import Stage
 from jaxneuro.fitters._step_response import StepResponse
 from jaxneuro.fitters._targets import AbstractTarget, SpikeTimes, VoltageTrace
-from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.fitters._van_rossum import VanRossumLoss
-from jaxneuro.fitters._weak_form import conductances, weak_start
 from jaxneuro.models import AbstractModel
-from jaxneuro.sweeps import sobol
 
-__all__ = ["INSIDE", "STRATEGIES", "chosen_strategy", "planned", "started_weakly", "traces_of"]
+__all__ = ["STRATEGIES", "chosen_strategy", "planned"]
 
 STRATEGIES = ("auto", "nudging", "descent", "newton", "population")
 
@@ -35,8 +29,6 @@ _WORTH_NUDGED = 0.01  # gain for which it goes on: the next strength has another
 _TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
 _LONGEST_TAU, _N_TAUS = 0.25, 4  # of a run, at which the distance of two trains has few minima; stages down to its own
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
-_APART = 0.75  # between the candidates of a start's kinetics in u: a factor of 2 to 3 of bounds 60-fold apart
-INSIDE = 3.0  # |u| of a convex start on its bounds, where the gradient would vanish
 
 
 def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget, loss: Any, is_plain: bool) -> str:
@@ -45,7 +37,7 @@ def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget,
         raise ValueError(
             f"Argument `strategy` must be one of {', '.join(STRATEGIES)}, but is {strategy!r}; choose one."
         )
-    can = bool(traces_of(target)) and can_be_nudged(model) and isinstance(loss, TraceLoss | None)
+    can = bool(_traces_of(target)) and can_be_nudged(model) and isinstance(loss, TraceLoss | None)
     if strategy == "nudging" and not (can and is_plain):
         raise ValueError(
             'Argument `strategy` must suit the fit, but is "nudging", which needs a smooth model, a VoltageTrace, or a '
@@ -57,20 +49,20 @@ def chosen_strategy(strategy: Any, model: AbstractModel, target: AbstractTarget,
         return "descent"
     if isinstance(target, SpikeTrains):
         return "newton"
-    if loss is None and all(isinstance(term, StepResponse) for term in terms_of(target)):
+    if loss is None and all(isinstance(term, StepResponse) for term in _terms_of(target)):
         return "population"
     return "nudging" if can else "descent"
 
 
-def terms_of(target: AbstractTarget) -> list[AbstractTarget]:
+def _terms_of(target: AbstractTarget) -> list[AbstractTarget]:
     """The terms of a `Joint`, or the one target."""
     return list(target.terms.values()) if isinstance(target, Joint) else [target]
 
 
-def traces_of(target: AbstractTarget) -> list[VoltageTrace]:
+def _traces_of(target: AbstractTarget) -> list[VoltageTrace]:
     """All terms, if all are voltage traces with the loss of one, else none."""
     losses = target.losses.values() if isinstance(target, Joint) else []
-    terms = terms_of(target)
+    terms = _terms_of(target)
     is_plain = all(isinstance(loss, TraceLoss) for loss in losses)
     return terms if is_plain and all(isinstance(term, VoltageTrace) for term in terms) else []
 
@@ -142,36 +134,3 @@ def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool, 
         return [search(*_WIDE), search(*_NARROW), *descent(target, steps, 0.0, kept)]
     first = max(steps // 2, 1)
     return [search(*_WIDE), newton(first, kept), search(*_NARROW), newton(max(steps - first, 1))]
-
-
-def started_weakly(
-    model: AbstractModel, target: VoltageTrace, transforms: Mapping[str, AbstractTransform], u: Float[Array, "s p"]
-) -> tuple[Float[Array, "s p"], int]:
-    """Starts whose conductances come from the data, at the best of several kinetics around their own; and how many runs
-    that took for each.
-
-    Without free kinetics all would be the same, so that only the first start is replaced.
-    """
-    names = list(transforms)
-    kinetic = [name for name in names if name not in conductances(model, names)]
-    n_start = u.shape[0] if kinetic else 1
-    columns = {name: np.asarray(u[:, k]) for k, name in enumerate(names)}
-    offsets = _offsets(kinetic)
-    candidates = {
-        name: np.asarray(transforms[name].forward(jnp.asarray(columns[name][:, None] + offsets[name][None, :])))
-        for name in kinetic
-    }
-    found = weak_start(model, target, candidates, names)
-    for name, values in found.values.items():
-        inside = np.asarray(transforms[name].inverse(jnp.asarray(values)))
-        columns[name] = columns[name].copy()
-        columns[name][:n_start] = np.clip(np.nan_to_num(inside), -INSIDE, INSIDE)
-    return jnp.stack([jnp.asarray(columns[name]) for name in names], axis=1), found.n_runs
-
-
-def _offsets(names: list[str]) -> dict[str, np.ndarray]:
-    """Where to look for kinetics around a start, in u: its own first, along one axis or scattered over several."""
-    if len(names) <= 1:
-        return {name: _APART * np.array([0.0, -2.0, -1.0, 1.0, 2.0]) for name in names}
-    points = sobol({name: (-2 * _APART, 2 * _APART) for name in names}, 4 * len(names), seed=0).columns
-    return {name: np.append(0.0, points[name]) for name in names}

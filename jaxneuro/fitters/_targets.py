@@ -158,8 +158,8 @@ class VoltageTrace(AbstractTrace):
 
     @property
     def membrane(self) -> Float[Array, " n_time"]:
-        """The data without what the electrode adds [mV]; they still lag behind by its filter."""
-        return self.voltage if self.electrode is None else self.voltage - self.electrode.added(self.injected)
+        """The membrane potential that the data tell [mV]: without what the electrode adds, in step with the current."""
+        return self.voltage if self.electrode is None else self.electrode.undone(self.voltage, self.injected, self.dt)
 
     @property
     def injected(self) -> Float[Array, " n_time"]:
