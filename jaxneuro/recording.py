@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from jaxneuro._arguments import check_count, check_kind
 
 __all__ = ["ClampRecording", "Recording", "Sweep"]
 
@@ -187,6 +190,7 @@ class Recording:
         Raises a ValueError that lists the numbers that there are.
         """
         by_index = {sweep.index: sweep for sweep in self.sweeps}
+        check_kind("indices", indices, Iterable, "a list of sweep numbers", "give e.g. [0, 3]")
         indices = list(indices)
         absent = [i for i in indices if i not in by_index]
         if absent:
@@ -205,6 +209,11 @@ class Recording:
 
         >>> fitted, held_out = recording.split()  # doctest: +SKIP
         """
+        if len(self) < 2:
+            raise ValueError(
+                f"A recording must have at least 2 sweeps to be split, but has {len(self)}; fit it, and hold out "
+                "another recording."
+            )
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or not 2 <= every <= len(self):
             raise ValueError(
                 f"Argument `every` must be a whole number from 2 to the number of sweeps, {len(self)}, but is "
@@ -242,11 +251,12 @@ class Recording:
         """
         from scipy import signal  # a quarter of a second, which not every import should take
 
-        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-            raise ValueError(f"Argument `every` must be a whole number of at least 1, but is {every!r}; use e.g. 4.")
+        every = check_count("every", every, 1, 4)
         sweeps = []
         for sweep in self:
             half = 0.5 / sweep.dt  # kHz
+            if low_pass is not None:
+                check_kind("low_pass", low_pass, Real, "a number [kHz]", "give e.g. 5.0")
             if low_pass is not None and not 0 < low_pass < half:
                 raise ValueError(
                     f"Argument `low_pass` must lie between 0 and half the sampling rate, {half:g} kHz, but is "
@@ -272,7 +282,13 @@ class Recording:
         return len(self.sweeps)
 
     def __getitem__(self, k: int) -> Sweep:
-        return self.sweeps[k]
+        try:
+            return self.sweeps[k]
+        except IndexError:
+            raise IndexError(
+                f"Sweeps of this recording must be one of 0 to {len(self) - 1}, but {k} is asked for; use `select` for "
+                "a sweep by its number in the file."
+            ) from None
 
     def __iter__(self) -> Iterator[Sweep]:
         return iter(self.sweeps)

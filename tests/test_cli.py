@@ -186,6 +186,11 @@ BAD = {
     "area of a point": (("fit", "good.csv", "--area", "100"), "--area must go with --model hh"),
     "no time": (("fit", "good.csv", "--time-budget", "0"), "--time-budget.*x>0"),
     "unknown strategy": (("fit", "good.csv", "--strategy", "guess"), "--strategy.*'nudging'"),
+    "model of no fit": (("fit", "good.csv", "--model", "foo"), "--model.*'lif', 'hh'"),
+    "folder of waveforms that is none": (
+        ("fit", "good.csv", "--stimulus-folder", "/nope"),
+        "`stimulus_folder` must be an existing folder, but '/nope' is none",
+    ),
     "model and target do not match": (
         ("fit", "good.csv", "--model", "hh", "--target", "fi"),
         "--model lif --target fi",
@@ -217,6 +222,16 @@ def test_mistake_is_one_sentence_and_no_file(case, jaxneuro, bad_files, tmp_path
     assert re.search(match, lines[0]), lines[0]
     assert "Traceback" not in err + out
     assert not (tmp_path / "out").exists() and files(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", [("fit", "good.csv"), ("info", "good.csv"), ("simulate", "hh"), ("fi", "lif")])
+def test_folder_that_cannot_be_written_is_refused_first(command, jaxneuro, bad_files, tmp_path):
+    name, what = command
+    (tmp_path / "file").write_text("")
+    what = bad_files / what if (bad_files / what).is_file() else what
+    code, out, err = jaxneuro(name, what, "--out", tmp_path / "file" / "out")
+    assert code == 2 and err.startswith("jaxneuro: Option --out must be a folder that you may write to"), err
+    assert "fit:" not in err and out == ""
 
 
 def test_failure_while_writing_leaves_nothing(jaxneuro, tmp_path, monkeypatch):

@@ -93,7 +93,7 @@ def test_checkpoint_of_another_fit_is_refused(tmp_path):
     path = tmp_path / "fit.checkpoint"
     fitted(path, steps=10)
     for options in ({"steps": 12}, {"seed": 1}, {"free": FREE | {"C_m": (0.3, 4.0)}}, {"solver": FixedStep(0.02)}):
-        with refused("Checkpoint .* must be of this fit, .*delete it to begin anew"):
+        with refused("Checkpoint .* must be of this fit, .*name another, or delete this one"):
             fitted(path, **{"steps": 10} | options)
     path.write_text("something else")
     with refused("must be a checkpoint of a fit, but cannot be read"):

@@ -36,6 +36,7 @@ def test_passive_sensitivity_is_the_formulas():
     np.testing.assert_allclose(health.norm, np.sqrt(np.mean(health.sensitivity**2, axis=1)))
     assert np.all(np.isinf(health.horizon)) and not health.sentences()
     assert "to the end" in health.table()
+    assert repr(health).startswith("GradientHealth(leak.g_max ") and len(repr(health)) < 120
 
 
 def test_spiking_trace_has_a_horizon_and_a_silent_one_does_not():
@@ -55,6 +56,10 @@ def test_growth_and_horizon_of_made_up_derivatives():
     # a shift of the phase by more than a third of a radian is no longer linear
     assert _horizon(ts, ts * 0.01, np.sin(0.01 * ts)) == np.inf
     assert _horizon(ts, ts, np.where(ts < 50, ts, 0.0)) == pytest.approx(55.0, abs=5.0)
+    # what is rounding before the trace begins to move is foretold by nothing
+    noise = 1e-15 * np.random.default_rng(0).normal(size=ts.size)
+    late = np.where(ts < 50, 0.0, ts - 50)
+    assert _horizon(ts, late, late + noise) == np.inf
     broken = np.where(ts < 30, ts, np.nan)
     assert _horizon(ts, broken, ts) == pytest.approx(30.0, abs=0.2)
 

@@ -133,7 +133,7 @@ def test_fit_bounds_that_are_no_pair_are_refused(pair):
         (r"`start` must be \"random\", \"model\" or a dict, but is 3; ", TypeError, {"start": 3}),
         (r"`n_starts` must be a whole number of at least 1, but is 0; ", ValueError, {"n_starts": 0}),
         (r"`steps` must be a whole number of at least 1, but is 2\.5; ", ValueError, {"steps": 2.5}),
-        (r"`loss` must be a function .* but is 3; ", TypeError, {"loss": 3}),
+        (r"`loss` must be a loss, or a function .* but is 3; ", TypeError, {"loss": 3}),
         (
             r"`loss` must return a number or an array of residuals, but returns ",
             TypeError,

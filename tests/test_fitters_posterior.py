@@ -47,7 +47,7 @@ def noisy(seed: int, *, dt: float = 2.0, R_s: float = 5.0) -> VoltageTrace:
     """Few samples, so that Student's t is not a normal distribution; linear in E_rev, R_s and offset."""
     V = simulate(CELL, STIMULUS, t1=22.0, dt_save=dt, solver=SOLVER).voltage
     rng = np.random.default_rng(seed)
-    electrode = Electrode(R_s=R_s)
+    electrode = Electrode(R_s=R_s, area=1e5)  # 1 nA for 1 uA/cm^2
     seen = V + electrode.added(STIMULUS(dt * np.arange(V.size))) + NOISE * rng.normal(size=V.size)
     return VoltageTrace(dt, seen, STIMULUS, electrode=electrode)
 
@@ -145,6 +145,7 @@ class KnownNoise(AbstractLoss):
     """The likelihood of residuals with a known standard deviation."""
 
     unit = "1"
+    targets = (VoltageTrace,)
     is_likelihood = True
 
     def __call__(self, solution, target):
@@ -235,9 +236,7 @@ def test_posterior_warns_where_it_is_not_to_be_trusted():
 def test_posterior_wrong_use_is_one_sentence(linear, monkeypatch):
     result = linear[0]
     with refused("`result` must be of data that tell their own scatter"):
-        posterior(dataclasses.replace(result, n_errors=None))
-    with refused("`result` must be of a fit that has run to its end"):
-        posterior(dataclasses.replace(result, sensitivity=None))
+        posterior(dataclasses.replace(result, sensitivity=None, why_unsure="the loss is a number"))
     with refused("`result` must be of data with noise"):
         posterior(dataclasses.replace(result, loss=0.0))
     with refused("`n_chains` must be a whole number of at least 2, but is 1"):
@@ -253,7 +252,9 @@ OFFSETS = np.random.default_rng(4).normal(size=6)
 @pytest.fixture(scope="module")
 def sweeps():
     clean = simulate(CELL, STIMULUS, t1=22.0, dt_save=2.0, solver=SOLVER).voltage
-    terms = {f"s{k}": VoltageTrace(2.0, clean + x, STIMULUS, electrode=Electrode()) for k, x in enumerate(OFFSETS)}
+    terms = {
+        f"s{k}": VoltageTrace(2.0, clean + x, STIMULUS, electrode=Electrode(area=1e5)) for k, x in enumerate(OFFSETS)
+    }
     return fit(CELL, Joint(terms), free={"*.electrode.offset": (-5.0, 5.0)}, **QUICK)
 
 

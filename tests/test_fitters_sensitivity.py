@@ -5,7 +5,7 @@ import pytest
 from refusals import refused
 
 from jaxneuro import LIF, FixedStep, Leak, Membrane, Step, simulate
-from jaxneuro.fitters import SpikeTimes, VoltageTrace, fit, profile
+from jaxneuro.fitters import Joint, SpikeTimes, TraceLoss, VoltageTrace, WindowLoss, fit, profile
 from jaxneuro.fitters._sensitivity import Sensitivity
 
 STIMULUS = Step(1.0, onset=2.0)
@@ -115,5 +115,35 @@ def test_profile_wrong_use_is_one_sentence(degenerate):
     with refused(r"`name` must be a fitted parameter, but is 'leak'; .*first\.g_max"):
         profile(degenerate, "leak")
     number = fitted(two_leaks(), {"C_m": (0.3, 3.0)}, loss=lambda run, target: (run.voltage**2).mean(), steps=2)
-    with refused("`result` must be of a loss with residuals"):
+    with refused("`result` must be of data that tell their own scatter, but the loss is a number without residuals"):
         profile(number, "C_m")
+
+
+def test_joint_of_like_sweeps_has_standard_deviations_whatever_their_commands():
+    """Those of the sweeps after one another; and where terms differ it is said in what."""
+    rng = np.random.default_rng(0)
+    steps = {"a": Step(1.0, onset=5.0), "b": Step(0.5, onset=5.0, duration=10.0) + Step(1.0, onset=20.0)}
+    cell = Membrane({"leak": Leak(0.2, -70.0)})
+    runs = {name: simulate(cell, stimulus, t1=40.0, dt_save=0.1) for name, stimulus in steps.items()}
+    traces = {
+        name: VoltageTrace(0.1, run.voltage + 0.1 * rng.normal(size=run.ts.size), steps[name])
+        for name, run in runs.items()
+    }
+    options = {"n_starts": 1, "start": "model", "strategy": "newton", "steps": 10, "progress": False}
+    free = {"leak.g_max": (0.05, 1.0)}
+    result = fit(cell, Joint(traces), free=free, **options)
+    assert result.n_errors == 2 * 401
+    stds = [fit(cell, trace, free=free, **options).params["leak.g_max"].std for trace in traces.values()]
+    expected = np.sum(np.power(stds, -2.0)) ** -0.5
+    np.testing.assert_allclose(result.params["leak.g_max"].std, expected, rtol=0.1)
+
+    short = VoltageTrace(0.1, traces["b"].voltage[:201], steps["b"])
+    for target, reason in (
+        (Joint(traces, scales={"b": 2.0}), "the terms differ in their scales"),
+        (Joint(traces, losses={"b": TraceLoss(huber=1.0)}), "the terms differ in their losses"),
+        (Joint({"a": traces["a"], "b": short}), "the terms differ in their numbers of samples"),
+        (Joint(traces, losses={"b": WindowLoss(5.0)}), "residuals of a WindowLoss hang together"),
+    ):
+        unsure = fit(cell, target, free=free, **options)
+        assert unsure.sensitivity is None and reason in unsure.why_unsure
+        assert f"Standard deviations are not known: {unsure.why_unsure}." in unsure.table()

@@ -21,6 +21,7 @@ FLOORS = (
         "few_lanes",
         "filters",
         "lanes",
+        "_arguments",
         "numerics",
         "params",
         "recording",

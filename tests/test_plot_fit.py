@@ -89,7 +89,7 @@ def test_plot_fit_shows_spike_times_in_rows():
 
 @pytest.fixture(scope="module")
 def joint_fit() -> FitResult:
-    electrode = Electrode(R_s=5.0)
+    electrode = Electrode(R_s=5.0, area=1e5)
     terms = {name: VoltageTrace(0.5, TRACE.voltage + k, Step(0.4)) for k, name in enumerate(("10", "2", "3", "4"))}
     masked = VoltageTrace(0.5, TRACE.voltage, Step(0.4), electrode=electrode, mask=np.arange(30) > 9)
     held_out = Joint({"5": masked, "times": SpikeTimes([3.0], Step(0.4), t1=14.5)})

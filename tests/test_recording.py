@@ -180,5 +180,6 @@ def test_split_holds_out_sweeps_between_others(n, every, held_out):
 
 @pytest.mark.parametrize(("n", "every"), [(5, 1), (5, 6), (1, 2), (5, 2.0)])
 def test_split_refuses_what_leaves_nothing(n, every):
-    with refused("`every` must be a whole number from 2 to the number of sweeps"):
+    rule = "must have at least 2 sweeps to be split, but has 1"
+    with refused(rule if n == 1 else "`every` must be a whole number from 2 to the number of sweeps"):
         Recording(tuple(map(sweep, range(n))), "made up").split(every)

@@ -33,7 +33,16 @@ from jaxneuro.models import (
     WangBuzsaki,
 )
 
-__all__ = ["MODELS", "common_options", "model_option", "output_folder", "save_figure", "start", "usual_currents"]
+__all__ = [
+    "MODELS",
+    "check_output",
+    "common_options",
+    "model_option",
+    "output_folder",
+    "save_figure",
+    "start",
+    "usual_currents",
+]
 
 MODELS: dict[str, type[AbstractModel]] = {
     "hh": HodgkinHuxley,
@@ -67,9 +76,13 @@ def usual_currents(neuron: AbstractModel) -> tuple[float, float]:
     return _CURRENTS[neuron.input_unit]
 
 
-def start() -> None:
-    """Set up jax for the command line: double precision and a compilation cache that lasts."""
+def start(out: Path | None) -> None:
+    """Set up jax for the command line: double precision and a compilation cache that lasts; and make sure of the output
+    folder, before anything is computed for it."""
     import jax
+
+    if out is not None:
+        check_output(out)
 
     jax.config.update("jax_enable_x64", True)
     if jax.config.jax_compilation_cache_dir is None:
@@ -124,6 +137,15 @@ def _setting(text: str) -> tuple[str, float]:
         raise ValueError(
             f"Option --set must be NAME=VALUE with a number, but is {text!r}; write e.g. --set na.g_max=100."
         ) from None
+
+
+def check_output(out: Path) -> None:
+    """Raise a ValueError if the folder cannot be made or written to."""
+    folder = out.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"Option --out must be a folder that you may write to, but '{folder}' is not; choose another.")
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ def demo(out: Path, seed: int) -> None:
     Example:
       jaxneuro demo --out demo-out
     """
-    start()
+    start(out)
     click.echo("1. An integrate-and-fire neuron fitted to the f-I curve of a real neuron (cell 0018, patch clamp)")
     curve, curve_text = _fit_fi(seed)
     show(curve)

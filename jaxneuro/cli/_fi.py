@@ -49,7 +49,7 @@ def fi(
     Example:
       jaxneuro fi lif --low 0 --high 0.5 --points 26 --set b_w=0.05 --out lif-fi
     """
-    start()
+    start(out)
     from jaxneuro.analysis.firing import fi_curve
     from jaxneuro.plot import plot_fi
 

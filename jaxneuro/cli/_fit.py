@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from jaxneuro.cli._common import build_model, common_options, model_option, output_folder, save_figure, start
+from jaxneuro.cli._common import (
+    build_model,
+    common_options,
+    model_option,
+    output_folder,
+    save_figure,
+    start,
+)
 from jaxneuro.cli._problems import PROBLEMS
 from jaxneuro.cli._report import section, show
 
@@ -17,7 +24,13 @@ _DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
 
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
-@click.option("--model", default="lif", show_default=True, help="Model: lif or hh.")
+@click.option(
+    "--model",
+    type=click.Choice(["lif", "hh"], case_sensitive=False),
+    default="lif",
+    show_default=True,
+    help="Model that is fitted.",
+)
 @click.option(
     "--target",
     type=click.Choice(["fi", "spikes", "trace"]),
@@ -99,7 +112,7 @@ def fit(
       jaxneuro fit cell.abf --model lif --target fi --out fitted
       jaxneuro fit cell.csv --free V_th=-60:-40 --free b_w=0:0.3
     """
-    start()
+    start(out)
     from jaxneuro.fitters import fit as run
     from jaxneuro.io import read_recording
 

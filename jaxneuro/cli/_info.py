@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from jaxneuro.cli._common import common_options, output_folder, save_figure
+from jaxneuro.cli._common import check_output, common_options, output_folder, save_figure
 
 __all__ = ["info"]
 
@@ -30,6 +30,7 @@ def info(recording: Path, stimulus_folder: Path | None, out: Path, seed: int) ->
     from jaxneuro.io import read_recording
     from jaxneuro.plot import plot_recording
 
+    check_output(out)
     data = read_recording(recording, stimulus_folder=stimulus_folder)
     click.echo(f"{recording.name}: {len(data)} sweeps at {data.sampling_rate:g} Hz")
     rows = []

@@ -81,7 +81,7 @@ def hh_trace(data: Recording, neuron: AbstractModel, sweep: int | None, area: fl
     chosen = _chosen(data, sweep)
     step = main_step(data)
     (prepared,) = data.select([chosen.index]).prepared(every=max(1, round(0.1 / chosen.dt)))
-    end = step.onset + step.duration + 50.0 - prepared.ts[0]
+    end = min(step.onset + step.duration + 50.0, prepared.t1) - prepared.ts[0]
     target = trace_of(prepared, t1=end, area=area, electrode=Electrode(area=area))
     neuron = params.replace(neuron, {"V_init": float(np.median(target.voltage[:10]))})
     free = {

@@ -49,7 +49,7 @@ def simulate(
     Example:
       jaxneuro simulate hh --amplitude 10 --duration 40 --t1 50 --set na.g_max=100 --out hh-run
     """
-    start()
+    start(out)
     import jax.numpy as jnp
 
     import jaxneuro as jn

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxneuro._arguments import check_count
 from jaxneuro.fitters._draws import AbstractDraws, table_of
-from jaxneuro.fitters._engine import Problem, n_residuals
+from jaxneuro.fitters._engine import Problem, residual_sizes
 from jaxneuro.fitters._joint import Joint
-from jaxneuro.fitters._result import FitResult
-from jaxneuro.fitters._samples import check_count
+from jaxneuro.fitters._result import FitResult, check_result
 from jaxneuro.fitters._spike_trains import SpikeTrains
 from jaxneuro.fitters._stages import polished
 from jaxneuro.fitters._targets import AbstractTarget
@@ -71,9 +71,11 @@ def bootstrap(result: FitResult, *, n: int = 100, steps: int = 10, seed: int = 0
     """
     from tqdm import tqdm
 
+    check_result(result)
     n, steps = check_count("n", n, 2, 100), check_count("steps", steps, 1, 10)
+    seed = check_count("seed", seed, 0, 0)
     redraw = _resampler(result.target)
-    if n_residuals(result.problem, result.u) is None:
+    if residual_sizes(result.problem, result.u) is None:
         raise ValueError("Argument `result` must be of a loss with residuals, but is of one number; fit them.")
     kept = [k for k, name in enumerate(result.problem.names) if _is_shared(result, name)]
     if not kept:

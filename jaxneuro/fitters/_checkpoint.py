@@ -12,8 +12,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from jaxneuro._arguments import check_kind
 from jaxneuro._version import __version__
 from jaxneuro.fitters._whole_file import whole_file
+from jaxneuro.params import is_concrete
 
 __all__ = ["Checkpoint", "fingerprint"]
 
@@ -37,6 +39,11 @@ class Checkpoint:
     """Where and how often [s] a fit is saved, and the fingerprint by which it knows its file again, its `key`."""
 
     def __init__(self, path: str | os.PathLike, every: float, key: str = ""):
+        check_kind("checkpoint", path, (str, os.PathLike), "the name of a file", 'use e.g. "fit.npz"')
+        if not (is_concrete(every) and 0 <= every < np.inf):
+            raise ValueError(
+                f"Argument `checkpoint_every` must be a non-negative number [s], but is {every!r}; use e.g. 30.0."
+            )
         self.path, self.every, self.key = Path(path), every, key
         self.saved = time.monotonic()
         if not self.path.parent.is_dir():
@@ -54,13 +61,12 @@ class Checkpoint:
                 arrays = [file[f"array{k}"] for k in range(facts["n_array"])]
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(
-                f"File '{self.path}' must be a checkpoint of a fit, but cannot be read as one; delete it, or name "
-                "another."
+                f"File '{self.path}' must be a checkpoint of a fit, but cannot be read as one; name another."
             ) from error
         if facts["key"] != self.key:
             raise ValueError(
                 f"Checkpoint '{self.path}' must be of this fit, but is of one with other data, starts, options or "
-                "versions; delete it to begin anew, or name another."
+                "versions; name another, or delete this one if that fit is not to go on."
             )
         leaves, structure = jax.tree.flatten(like)
         arrays = [jax.numpy.asarray(a, leaf.dtype) for a, leaf in zip(arrays, leaves, strict=True)]

@@ -1,5 +1,6 @@
 """Who is told how far a fit is, and what ends it before its last step."""
 
+import inspect
 import math
 import time
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def checked_control(
             f"Argument `callback` must be a function of a Progress, but is {callback!r}; write e.g. "
             "lambda progress: progress.loss < 0.25."
         )
+    if callback is not None:
+        _check_takes_one(callback)
     if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int) or patience < 1):
         raise ValueError(
             f"Argument `patience` must be a whole number of steps of at least 1, but is {patience!r}; use e.g. 50."
@@ -59,3 +62,17 @@ def checked_control(
             f"Argument `time_budget` must be a positive number [s], but is {time_budget!r}; use e.g. 60.0."
         )
     return Control(progress, callback, patience, time_budget, checkpoint, time.monotonic())
+
+
+def _check_takes_one(callback: Callable[[Progress], Any]) -> None:
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):  # some built-in functions have none
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(
+            f"Argument `callback` must take one argument, a Progress, but cannot ({error}); write e.g. "
+            "lambda progress: progress.loss < 0.25."
+        ) from None

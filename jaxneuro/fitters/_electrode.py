@@ -1,12 +1,14 @@
 """What an amplifier reads in current clamp: the membrane potential, and what electrode and filter make of it."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import circuit
 from jaxneuro.filters import bessel_delay, bessel_low_pass
+from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import interpolated
-from jaxneuro.params import AbstractParametrised, param
+from jaxneuro.params import AbstractParametrised, is_concrete, param
 
 __all__ = ["Electrode"]
 
@@ -29,6 +31,21 @@ class Electrode(AbstractParametrised):
     offset: Array = param(0.0, unit="mV", doc="What is read at the true potential of 0 mV without a current.")
     area: Array | None = param(None, unit="um^2", bounds=(0, None), is_open=True, doc="Area of the membrane.")
     corner: Array | None = param(None, unit="kHz", bounds=(0, None), is_open=True, doc="Corner of the low-pass filter.")
+
+    def check_area(self, model: AbstractModel, *, is_free: bool = False) -> None:
+        """Raise a ValueError where R_s counts, or `is_free` and will, but the current through it is not known."""
+        is_density = model.input_unit == "uA/cm^2"
+        counts = is_free or (is_concrete(self.R_s) and np.any(np.asarray(self.R_s) != 0))
+        if is_density and counts and self.area is None:
+            raise ValueError(
+                "Argument `electrode` must have the membrane's area, which makes a current through R_s of the model's "
+                "input [uA/cm^2], but has none; give e.g. Electrode(R_s=15.0, area=1e4)."
+            )
+        if not is_density and self.area is not None:
+            raise ValueError(
+                f"Argument `electrode` must have no area for a model whose input is in {model.input_unit}, but has "
+                "one; leave it out."
+            )
 
     def added(self, i_app: Float[Array, "*t"]) -> Float[Array, "*t"]:
         """What there is beyond the membrane potential [mV] at an input in nA, or in uA/cm^2 with an area."""

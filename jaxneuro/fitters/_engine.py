@@ -17,10 +17,11 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxneuro import params
 from jaxneuro._solution import Solution
 from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._joint import JointPrediction, has_residuals
+from jaxneuro.fitters._joint import JointLoss, JointPrediction
 from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals
 from jaxneuro.fitters._optimizers import n_searched
 from jaxneuro.fitters._priors import AbstractPrior
+from jaxneuro.fitters._residuals import has_residuals
 from jaxneuro.fitters._targets import AbstractTarget
 from jaxneuro.fitters._transforms import AbstractTransform
 from jaxneuro.models import AbstractModel
@@ -39,7 +40,7 @@ __all__ = [
     "best_first",
     "initial_state",
     "losses_at",
-    "n_residuals",
+    "residual_sizes",
     "restarted",
     "why_failed",
 ]
@@ -145,18 +146,20 @@ class State(NamedTuple):
     """Losses with their derivatives so far."""
 
 
-def n_residuals(problem: Problem, u: Float[Array, " p"]) -> int | None:
-    """Number of residuals, None of a loss that is a number; a TypeError if it is neither."""
+def residual_sizes(problem: Problem, u: Float[Array, " p"]) -> dict[str, int] | None:
+    """Number of residuals by the name of a `Joint`'s term, "" of another target; None of a loss that is a number, and a
+    TypeError if it is neither."""
     shape = eqx.filter_eval_shape(lambda problem, u: problem.outcome(u)[0], problem, u)
     if isinstance(problem.loss, AbstractLoss):
-        n = sum(leaf.size for leaf in jax.tree.leaves(shape))
-        return n if has_residuals(problem.loss, problem.target) else None
+        terms = shape if isinstance(problem.loss, JointLoss) else {"": shape}
+        sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(term)) for name, term in terms.items()}
+        return sizes if has_residuals(problem.loss, problem.target) else None
     if not isinstance(shape, jax.ShapeDtypeStruct) or not jnp.issubdtype(shape.dtype, jnp.floating):
         raise TypeError(
             f"Argument `loss` must return a number or an array of residuals, but returns {shape}; "
             "return e.g. jnp.mean((prediction.voltage - target.voltage) ** 2)."
         )
-    return shape.size if shape.ndim else None
+    return {"": shape.size} if shape.ndim else None
 
 
 @eqx.filter_jit

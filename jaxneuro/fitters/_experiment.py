@@ -68,6 +68,7 @@ def checked_free(experiment: Experiment, free: Any) -> dict[str, FreeParam]:
     owners: dict[str, str] = {}
     for name, pair in free.items():
         paths = _paths(experiment, name)
+        _check_electrodes(experiment, paths)
         info = infos[paths[0]]
         bounds = _checked_bounds(name, pair, info)
         for path in paths:
@@ -94,7 +95,31 @@ def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
             return paths
     if _has(experiment.target, name) and not _has(experiment.model, name):
         return (f"target.{_resolved(experiment.target, name)}",)
+    if not _has(experiment.model, name):
+        _check_no_part(name)
     return (f"model.{params.resolve(experiment.model, name)}",)
+
+
+def _check_no_part(name: str) -> None:
+    """Raise a ValueError for a parameter of what a target may have, but this one has not."""
+    part, last = name.split(".")[-2:][0] if "." in name else "", name.split(".")[-1]
+    if part == "y0" or ".y0." in f".{name}":
+        missing, example = "initial state", "VoltageTrace(..., y0=model.init_state())"
+    elif last == "corner" and part in ("", "electrode"):
+        missing, example = "electrode with a filter", "VoltageTrace(..., electrode=Electrode(corner=2.0))"
+    elif last in ("R_s", "offset") and part in ("", "electrode"):
+        missing, example = "electrode", "VoltageTrace(..., electrode=Electrode(R_s=15.0))"
+    else:
+        return
+    raise ValueError(f"Argument `free` names {name!r}, but the target has no {missing}; give it one, {example}.")
+
+
+def _check_electrodes(experiment: Experiment, paths: tuple[str, ...]) -> None:
+    for path in paths:
+        *to_term, owner, name = path.split(".")
+        if (owner, name) == ("electrode", "R_s"):
+            term = experiment.target.terms[to_term[-1]] if "terms" in to_term else experiment.target
+            term.electrode.check_area(experiment.model, is_free=True)
 
 
 def _has(tree: Any, name: str) -> bool:

@@ -13,17 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxneuro._arguments import check_count
 from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
 from jaxneuro.fitters._control import Progress, checked_control
-from jaxneuro.fitters._engine import Problem, State, best_first, losses_at, n_residuals, why_failed
+from jaxneuro.fitters._engine import Problem, State, best_first, losses_at, residual_sizes, why_failed
 from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
 from jaxneuro.fitters._informed import informed_starts
-from jaxneuro.fitters._joint import loss_of, n_independent
-from jaxneuro.fitters._losses import AbstractLoss
+from jaxneuro.fitters._joint import loss_of
+from jaxneuro.fitters._losses import AbstractLoss, checked_loss
 from jaxneuro.fitters._optimizers import chosen_optimizer
 from jaxneuro.fitters._priors import AbstractPrior, checked_priors
+from jaxneuro.fitters._residuals import Scatter, scatter
 from jaxneuro.fitters._result import FitResult, FittedParam
-from jaxneuro.fitters._samples import check_count
 from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
@@ -103,16 +104,16 @@ def fit(
     _check_target("target", model, target)
     chosen = checked_free(Experiment(model, target), free)
     n_starts, steps = check_count("n_starts", n_starts, 1, 8), check_count("steps", steps, 1, 100)
-    kept = None if kept is None else check_count("kept", kept, 1, 2)
+    kept = None if kept is None else _checked_kept(kept, n_starts)
     checkpoint = None if checkpoint is None else Checkpoint(checkpoint, checkpoint_every)
     control = checked_control(progress, callback, patience, time_budget, checkpoint)
     _warn_if_single_precision()
     began = time.perf_counter()
     strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
-    n_points = n_starts if screened is None else max(n_starts, check_count("screened", screened, 1, 256))
+    n_points = n_starts if screened is None else check_count("screened", screened, n_starts, 32 * n_starts)
     u0 = starts(chosen, start, n_points, seed, key, is_alike=strategy == "population")
     solver = _solver(solver, model, target, held_out, strategy)
-    problem, n_data, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
+    problem, known, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
     u0, reports = _screened(problem, u0, n_starts)
     u, told = informed_starts(problem, chosen, u0) if strategy == "nudging" else (u0, [])
     stages = planned(strategy, target, problem.loss, steps, seed, polish and has_residuals, kept)
@@ -120,7 +121,7 @@ def fit(
     if checkpoint is not None:
         checkpoint.key = fingerprint(problem, stages, u0, optimizer, patience)
     run = run_stages(problem, optimizer, u, stages, control)
-    return _result(problem, chosen, u0, run, [*reports, *told], n_data, held_out, time.perf_counter() - began)
+    return _result(problem, chosen, u0, run, [*reports, *told], known, held_out, time.perf_counter() - began)
 
 
 def _solver(
@@ -149,21 +150,20 @@ def _problem(
     priors: Mapping[str, AbstractPrior] | None,
     solver: AbstractSolver,
     u: Float[Array, " p"],
-) -> tuple[Problem, int | None, bool]:
-    """What is minimised; how many data it is a mean of, None where these do not tell their own scatter; and whether it
-    has residuals."""
+) -> tuple[Problem, Scatter, bool]:
+    """What is minimised, what its data tell of their scatter, and whether it has residuals."""
     problem = Problem(
         Experiment(model, target),
         tuple(one.transform for one in free.values()),
         solver,
         tuple(free),
         tuple(one.paths for one in free.values()),
-        loss_of(target) if loss is None else _check_callable(loss),
+        loss_of(target) if loss is None else checked_loss("loss", loss, target),
         checked_priors(priors, free),
     )
-    n_errors = n_residuals(problem, u)
-    n_data = None if n_errors is None else n_independent(problem.loss, target, n_errors)
-    return dataclasses.replace(problem, n_data=n_data or 1), n_data, n_errors is not None
+    sizes = residual_sizes(problem, u)
+    known = scatter(problem.loss, target, sizes)
+    return dataclasses.replace(problem, n_data=known.n or 1), known, sizes is not None
 
 
 def _result(
@@ -172,7 +172,7 @@ def _result(
     u0: Float[Array, "s p"],
     run: Run,
     reports: list[StageReport],
-    n_errors: int | None,
+    known: Scatter,
     held_out: AbstractTarget | None,
     seconds: float,
 ) -> FitResult:
@@ -190,8 +190,8 @@ def _result(
         for u in (state.best_u[best], u0[run.starts[best]])
     )
     # a run that was ended may still be drawn to the data, which makes it look too certain
-    is_sure = n_errors is not None and not run.ended
-    sensitivity = _sensitivity(problem, state, best, found, free, n_errors) if is_sure else None
+    known = known if not run.ended else Scatter(None, f"{run.ended} has ended the fit early")
+    sensitivity = _sensitivity(problem, state, best, found, free, known.n) if known.n else None
     std = sensitivity.std if sensitivity else {}
     fitted = {
         name: FittedParam(found[name], one.info.unit, begun[name], *one.bounds, std=std.get(name), paths=one.paths)
@@ -217,7 +217,8 @@ def _result(
         sensitivity=sensitivity,
         problem=problem,
         u=state.best_u[best],
-        n_errors=n_errors,
+        n_errors=known.n,
+        why_unsure=known.why_not,
         ended=run.ended,
         held_out=None if held_out is None else transferred(problem, found, held_out),
     )
@@ -279,6 +280,15 @@ def _warn_if_single_precision() -> None:
         )
 
 
+def _checked_kept(kept: Any, n_starts: int) -> int:
+    kept = check_count("kept", kept, 1, 2)
+    if kept > n_starts:
+        raise ValueError(
+            f"Argument `kept` must be at most n_starts={n_starts}, but is {kept}; lower it, or raise `n_starts`."
+        )
+    return kept
+
+
 def _check_target(name: str, model: Any, target: Any) -> None:
     if not isinstance(model, AbstractModel):
         raise TypeError(f"Argument `model` must be a model, but is {model!r}; build one, e.g. HodgkinHuxley().")
@@ -287,12 +297,3 @@ def _check_target(name: str, model: Any, target: Any) -> None:
             f"Argument `{name}` must be a VoltageTrace, FICurve, SpikeTimes, SpikeTrains, StepResponse, ClampCurrent "
             f"or Joint, but is a {type(target).__name__}; build one from your data."
         )
-
-
-def _check_callable(loss: Any) -> Callable[[Any, Any], Any]:
-    if not callable(loss):
-        raise TypeError(
-            f"Argument `loss` must be a function (prediction, target) -> residuals or a number, "
-            f"but is {loss!r}; use e.g. TraceLoss(huber=10.0)."
-        )
-    return loss

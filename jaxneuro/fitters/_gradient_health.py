@@ -9,16 +9,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._result import FitResult
+from jaxneuro.fitters._result import FitResult, check_result
 from jaxneuro.fitters._targets import AbstractTrace
 
 __all__ = ["GradientHealth", "gradient_health"]
 
 _WINDOWS = 10  # of the trace, between which growth is measured
 _OFF = 0.5  # share of a change that a linear prediction may miss
+_TINY = 1e-3  # of the root mean square of a change
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GradientHealth:
     """The derivatives of a trace by the relative changes of the parameters, d V / d ln p.
 
@@ -44,6 +45,10 @@ class GradientHealth:
             end = "to the end" if np.isinf(horizon) else f"{horizon:.4g}"
             lines.append(f"{name:16}  {norm:9.4g}  {1e3 * growth:12.4g}  {end}")
         return "\n".join(lines + self.sentences())
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{name} {norm:.3g}" for name, norm in zip(self.names, self.norm, strict=True))
+        return f"GradientHealth({each} {self.unit}; horizons from {self.horizon.min():.4g} ms on)"
 
     def sentences(self) -> list[str]:
         """What is wrong, in words; empty where nothing is."""
@@ -81,6 +86,7 @@ def gradient_health(result: FitResult, *, change: float = 0.01) -> GradientHealt
 
     >>> print(gradient_health(result).table())
     """
+    check_result(result)
     target = result.target
     if not isinstance(target, AbstractTrace):
         raise ValueError(
@@ -133,9 +139,12 @@ def _growth(ts: np.ndarray, slope: np.ndarray) -> float:
 
 
 def _horizon(ts: np.ndarray, foretold: np.ndarray, found: np.ndarray) -> float:
-    """When what was foretold up to then first misses more than a share of what was found, inf if never."""
+    """When what was foretold up to then first misses more than a share of what was found, inf if never.
+
+    Changes that are tiny against those of the whole trace are of rounding or of the solver, and foretold by nothing.
+    """
     if not np.all(np.isfinite(foretold)):
         return float(ts[np.argmax(~np.isfinite(foretold))] - ts[0])
     missed, size = (np.cumsum(x**2) for x in (found - foretold, found))
-    is_off = (missed > _OFF**2 * size) & (size > 0)
+    is_off = (missed > _OFF**2 * size) & (size > _TINY**2 * ts.size * np.mean(found**2))
     return float(ts[np.argmax(is_off)] - ts[0]) if is_off.any() else np.inf

@@ -7,29 +7,27 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from jaxneuro._arguments import check_kind
 from jaxneuro.fitters._losses import (
     AbstractLoss,
-    AbstractNumber,
-    AbstractResiduals,
     CurrentLoss,
     FILoss,
     SpikeTimeLoss,
     TraceLoss,
+    checked_loss,
 )
 from jaxneuro.fitters._shooting import MultipleShooting, ShootingLoss
 from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
 from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
 from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
-from jaxneuro.fitters._trace_losses import PhasePlaneLoss, WindowLoss
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
 from jaxneuro.results import RESULTS, worst
 from jaxneuro.solvers import AbstractSolver
 
-__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "has_residuals", "loss_of", "n_independent"]
+__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "loss_of"]
 
 
 class JointPrediction(NamedTuple):
@@ -77,6 +75,9 @@ class Joint(AbstractTarget):
         self.scales = _numbers("scales", scales or {}, self.terms)
         self.weights = _numbers("weights", weights or {}, self.terms)
         given = _known("losses", losses or {}, self.terms)
+        for name, loss in given.items():
+            check_kind("losses", loss, AbstractLoss, "losses by the names of terms", "give e.g. TraceLoss(huber=10.0)")
+            checked_loss("losses", loss, self.terms[name])
         self.losses = {name: given.get(name) or loss_of(term) for name, term in self.terms.items()}
 
     def solver_for(self, model: AbstractModel) -> AbstractSolver:
@@ -117,6 +118,7 @@ class JointLoss(AbstractLoss):
     """The losses of all terms of a `Joint`, each over the square of its scale and times its weight."""
 
     unit: ClassVar[str] = "1"
+    targets: ClassVar[tuple[type, ...]] = (Joint,)
     is_likelihood: ClassVar[bool] = False
 
     def __call__(self, prediction: JointPrediction, target: Joint) -> dict[str, Any]:
@@ -129,12 +131,6 @@ class JointLoss(AbstractLoss):
     def values(self, errors: dict[str, Any], target: Joint) -> dict[str, Float[Array, ""]]:
         """The loss of each term in its own unit."""
         return {name: target.losses[name].value(errors[name], term) for name, term in target.terms.items()}
-
-
-def has_residuals(loss: AbstractLoss, target: AbstractTarget) -> bool:
-    """Whether no part of a loss is a mere number."""
-    losses = target.losses.values() if isinstance(loss, JointLoss) else [loss]
-    return not any(isinstance(one, AbstractNumber) for one in losses)
 
 
 def loss_of(target: AbstractTarget) -> AbstractLoss:
@@ -159,26 +155,6 @@ def drawn(target: AbstractTarget, k: float) -> AbstractTarget:
     if isinstance(target, Joint):
         return eqx.tree_at(lambda t: t.terms, target, {name: drawn(term, k) for name, term in target.terms.items()})
     return target.drawn(k) if isinstance(target, VoltageTrace) else target
-
-
-def n_independent(loss: Any, target: AbstractTarget, n_errors: int) -> int | None:
-    """How many data so many residuals come from, if all scatter alike, so that these tell how much; else None."""
-    if isinstance(loss, FeatureLoss | PhasePlaneLoss | WindowLoss):
-        return None  # of tolerances, or of numbers that hang together
-    if isinstance(target, SpikeTrains | SpikeTimes):
-        return int(np.isfinite(np.asarray(target.times)).sum())
-    if isinstance(target, VoltageTrace) and target.mask is not None:
-        return int(np.sum(target.mask))
-    if isinstance(target, MultipleShooting) and target.trace.mask is not None:
-        return int(np.sum(target.in_windows(target.trace.mask)))
-    if not isinstance(target, Joint):
-        return n_errors
-    is_even = all(len({float(x) for x in numbers.values()}) == 1 for numbers in (target.scales, target.weights))
-    has_squares = all(isinstance(loss, AbstractResiduals) for loss in target.losses.values())
-    share = n_errors // len(target.terms)
-    sizes = {n_independent(target.losses[name], term, share) for name, term in target.terms.items()}
-    is_alike = len(target.alike()) == 1 and len(sizes) == 1
-    return len(target.terms) * sizes.pop() if is_even and has_squares and is_alike else None
 
 
 def _checked_terms(terms: Any) -> dict[str, AbstractTarget]:

@@ -5,6 +5,7 @@ ends with Gauss-Newton steps on them. A single number is minimised as it is, by 
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,11 +13,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxneuro._arguments import check_kind
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, shortfall
-from jaxneuro.fitters._targets import ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
-__all__ = ["AbstractLoss", "AbstractNumber", "AbstractResiduals", "CurrentLoss", "FILoss", "SpikeTimeLoss", "TraceLoss"]
+__all__ = [
+    "AbstractLoss",
+    "AbstractNumber",
+    "AbstractResiduals",
+    "CurrentLoss",
+    "FILoss",
+    "SpikeTimeLoss",
+    "TraceLoss",
+    "checked_loss",
+]
 
 
 def _array(value: float) -> Array:
@@ -38,6 +49,8 @@ class AbstractLoss(eqx.Module):
 
     unit: eqx.AbstractClassVar[str]
     """Unit of the loss."""
+    targets: eqx.AbstractClassVar[tuple[type[AbstractTarget], ...]]
+    """Kinds of targets that it is for."""
     is_likelihood: eqx.AbstractClassVar[bool]
     """Whether the loss is the negative logarithm of a likelihood per datum, whose curvature needs no scale."""
 
@@ -48,6 +61,22 @@ class AbstractLoss(eqx.Module):
     @abc.abstractmethod
     def value(self, errors: Any, target: Any) -> Float[Array, ""]:
         """The loss: convex in `errors`, and a sum of one term for each of them."""
+
+
+def checked_loss(name: str, loss: Any, target: AbstractTarget) -> Callable[[Any, Any], Any]:
+    """The loss; a TypeError for what is none, and a ValueError for one of another kind of target."""
+    example = "use e.g. TraceLoss(huber=10.0)"
+    if isinstance(loss, type) or not callable(loss):
+        check_kind(
+            name, loss, AbstractLoss, "a loss, or a function (prediction, target) -> residuals or a number", example
+        )
+    if isinstance(loss, AbstractLoss) and not isinstance(target, loss.targets):
+        kinds = " or ".join(kind.__name__ for kind in loss.targets)
+        raise ValueError(
+            f"Argument `{name}` must suit the target, but {type(loss).__name__} is for a {kinds} and the target is a "
+            f"{type(target).__name__}; leave it out, or make a {kinds}."
+        )
+    return loss
 
 
 class AbstractResiduals(AbstractLoss):
@@ -88,6 +117,7 @@ class TraceLoss(AbstractResiduals):
     """
 
     unit: ClassVar[str] = "mV^2"
+    targets: ClassVar[tuple[type, ...]] = (VoltageTrace,)
     huber: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
@@ -105,6 +135,7 @@ class CurrentLoss(AbstractResiduals):
     """Error of the recorded current at every sample; the loss is its mean square [pA^2]."""
 
     unit: ClassVar[str] = "pA^2"
+    targets: ClassVar[tuple[type, ...]] = (ClampCurrent,)
 
     def __call__(self, solution: Solution, target: ClampCurrent) -> Float[Array, " n_time"]:
         return target.recorded(solution) - target.current
@@ -121,6 +152,7 @@ class FILoss(AbstractResiduals):
     """
 
     unit: ClassVar[str] = "Hz^2"
+    targets: ClassVar[tuple[type, ...]] = (FICurve,)
     silent: Array = eqx.field(converter=_array, default=0.9)
 
     def __call__(self, prediction: FIResult, target: FICurve) -> Float[Array, " n_current"]:
@@ -143,6 +175,7 @@ class SpikeTimeLoss(AbstractResiduals):
     """
 
     unit: ClassVar[str] = "ms^2"
+    targets: ClassVar[tuple[type, ...]] = (SpikeTimes,)
     per_mV: Array = eqx.field(converter=_array, default=1.0)
     huber: float | None = eqx.field(static=True, default=None)
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import simulate
 from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._sweeps import stimulus_of
@@ -41,6 +42,9 @@ def play(
 
     >>> played = play(result.model, recording, electrode=Electrode(R_s=15.0))
     """
+    if electrode is not None:
+        check_kind("electrode", electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
+        electrode.check_area(model)
     sweeps, spikes = [], {}
     for sweep in recording:
         duration = float(sweep.ts[-1] - sweep.ts[0])

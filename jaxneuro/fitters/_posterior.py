@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxneuro._arguments import check_count
 from jaxneuro.fitters._draws import AbstractDraws, table_of
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import limits
 from jaxneuro.fitters._priors import AbstractPrior, LogNormal
-from jaxneuro.fitters._result import FitResult
-from jaxneuro.fitters._samples import check_count
+from jaxneuro.fitters._result import FitResult, check_result
 from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
 from jaxneuro.numerics import where
 
@@ -106,8 +106,10 @@ def posterior(
     References: Hoffman & Gelman (2014), J Mach Learn Res 15:1593, arXiv:1111.4246; Cabezas, Corenflos, Lao & Louf
     (2024), arXiv:2402.10797 (blackjax).
     """
+    check_result(result)
     _check_scatter(result)
     n_samples = check_count("n_samples", n_samples, 10, 500)
+    seed = check_count("seed", seed, 0, 0)
     n_warmup = check_count("n_warmup", n_warmup, 20, 300)
     n_chains = check_count("n_chains", n_chains, 2, 4)
     drawn = _sampled(result, n_samples, n_warmup, n_chains, jax.random.key(seed), progress)
@@ -372,13 +374,11 @@ def _warn_of_trouble(found: Posterior) -> None:
 
 
 def _check_scatter(result: FitResult) -> None:
-    if result.n_errors is None:
-        raise ValueError(
-            "Argument `result` must be of data that tell their own scatter, but is of a loss that is one number, or of "
-            "unlike terms or tolerances; fit residuals of one kind, or a likelihood."
-        )
     if result.sensitivity is None:
-        raise ValueError("Argument `result` must be of a fit that has run to its end, but was ended early; let it run.")
+        raise ValueError(
+            f"Argument `result` must be of data that tell their own scatter, but {result.why_unsure}; fit residuals of "
+            "one kind, or a likelihood, to the end."
+        )
     if not result.problem.is_likelihood and not result.loss > 0:
         raise ValueError(
             "Argument `result` must be of data with noise, but the fit has a loss of 0; the parameters are exact."

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from jaxneuro import params
 from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._result import FitResult
+from jaxneuro.fitters._result import FitResult, check_result
 from jaxneuro.fitters._stages import polished
 
 __all__ = ["Profile", "profile"]
@@ -48,13 +48,15 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
     References: Venzon & Moolgavkar (1988), Appl Stat 37:87. doi:10.2307/2347496; Raue et al. (2009), Bioinformatics
     25:1923. doi:10.1093/bioinformatics/btp358
     """
+    check_result(result)
     if name not in result.params:
         raise ValueError(
             f"Argument `name` must be a fitted parameter, but is {name!r}; {params.guess(name, result.params)}."
         )
     if result.sensitivity is None:
         raise ValueError(
-            "Argument `result` must be of a loss with residuals, but is of one number or was interrupted; fit them."
+            f"Argument `result` must be of data that tell their own scatter, but {result.why_unsure}; fit residuals of "
+            "one kind, or a likelihood, to the end."
         )
     best = result.params[name]
     below, above = _points(best.value, best.std, best.low, best.high, n, width)

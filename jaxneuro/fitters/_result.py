@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import params, units
+from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
 from jaxneuro.fitters._engine import Problem
@@ -27,7 +28,7 @@ from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import AbstractSolver
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["FitRecord", "FitResult", "FittedParam", "load"]
+__all__ = ["FitRecord", "FitResult", "FittedParam", "check_result", "load"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +80,10 @@ class FitResult:
       `n_failed`: steps of each start whose loss or gradient was not finite.
     - `seconds`: wall time, compilation included. `stages`: what each stage took and reached. `ended`: why the fit ended
       before its last step ("Ctrl-C", "callback", "time budget"), "" if it did not.
-    - `sensitivity`: how well the data determine the parameters; None for a loss that is one number and after an early
-      end. `problem`, `u`, `n_errors`: what was minimised, where in the transforms' coordinates, and how many residuals.
+    - `sensitivity`: how well the data determine the parameters; None where they do not tell their own scatter, and
+      then `why_unsure` says why: a loss that is one number, features in tolerances, a `Joint` whose terms differ in
+      kind, size, scale, weight or loss, or an early end. `problem`, `u`, `n_errors`: what was minimised, where in the
+      transforms' coordinates, and from how many data the residuals come.
     """
 
     model: AbstractModel
@@ -99,6 +102,7 @@ class FitResult:
     problem: Problem | None = None
     u: Float[Array, " p"] | None = None
     n_errors: int | None = None
+    why_unsure: str = ""
     ended: str = ""
     held_out: AbstractTarget | None = None
 
@@ -144,6 +148,13 @@ class FitResult:
     def held_out_scores(self) -> dict[str, Scores]:
         """The same of the data that were held out, empty if none were."""
         return {} if self.held_out is None else scores_of(self.held_out, self.held_out_prediction)
+
+    @property
+    def open_questions(self) -> list[str]:
+        """What the data leave open, in sentences; or why that is not known."""
+        if self.sensitivity is None:
+            return [f"Standard deviations are not known: {self.why_unsure}."]
+        return self.sensitivity.sentences()
 
     def report(self, path: str | os.PathLike, title: str = "Fit") -> None:
         """Write one HTML file with figures, parameters, intervals, errors and stages."""
@@ -194,7 +205,7 @@ class FitResult:
             ]
             row += [_end(p.true), "" if p.error is None else f"{p.error:+.2f} %"] if has_true else []
             rows.append(row)
-        return "\n".join(text_table(rows) + (self.sensitivity.sentences() if self.sensitivity else []))
+        return "\n".join(text_table(rows) + self.open_questions)
 
     def plot(self, axes: Any = None) -> Any:
         """Draw data against model, and the loss over the steps; returns the matplotlib axes."""
@@ -226,7 +237,7 @@ class FitResult:
             "loss_unit": self.loss_unit,
             "scores": {"fitted": _plain(self.scores), "held_out": _plain(self.held_out_scores)},
             "start_losses": [_finite(loss) for loss in self.start_losses],
-            "open_questions": self.sensitivity.sentences() if self.sensitivity else [],
+            "open_questions": self.open_questions,
             "n_steps": len(self.history),
             "stages": [stage._asdict() | {"loss": _finite(stage.loss)} for stage in self.stages],
             "n_failed": self.n_failed.tolist(),
@@ -245,6 +256,11 @@ class FitResult:
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={p.value:.5g} {p.unit}" for name, p in self.params.items())
         return f"FitResult({values}; loss {self.loss:.4g} {self.loss_unit})"
+
+
+def check_result(result: Any) -> None:
+    """Raise a TypeError unless it is what `fit` returns."""
+    check_kind("result", result, FitResult, "a FitResult", "give what `fit` returns")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ from jaxneuro.params import is_concrete
 from jaxneuro.stimuli import AbstractStimulus
 
 __all__ = [
-    "check_count",
     "check_covered",
     "check_equal_lengths",
     "checked_mask",
@@ -21,15 +20,6 @@ __all__ = [
     "sampling",
     "whole_fraction",
 ]
-
-
-def check_count(name: str, value: Any, least: int, example: int) -> int:
-    """A whole number, or the sentence that says that it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(
-            f"Argument `{name}` must be a whole number of at least {least}, but is {value!r}; give e.g. {example}."
-        )
-    return int(value)
 
 
 def checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:

@@ -139,6 +139,7 @@ class ShootingLoss(AbstractResiduals):
     """Voltage error at every sample of every window; the loss is its mean square [mV^2]."""
 
     unit: ClassVar[str] = "mV^2"
+    targets: ClassVar[tuple[type, ...]] = (MultipleShooting,)
 
     def __call__(self, prediction: ShootingPrediction, target: MultipleShooting) -> Float[Array, " n"]:
         error = prediction.voltage - target.in_windows(target.trace.voltage)

@@ -124,6 +124,7 @@ class SpikeLikelihood(AbstractLoss):
     """
 
     unit: ClassVar[str] = "nats per spike"
+    targets: ClassVar[tuple[type, ...]] = (SpikeTrains,)
     is_likelihood: ClassVar[bool] = True
 
     def __call__(self, prediction: ForcedRun, target: SpikeTrains) -> tuple[Array, Array]:

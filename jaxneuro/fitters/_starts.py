@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxneuro._arguments import check_count
 from jaxneuro.fitters._experiment import Bounds, FreeParam, limits
 from jaxneuro.sweeps import sobol
 
@@ -25,7 +26,7 @@ def starts(
 ) -> Float[Array, "s p"]:
     """Starting points in u: logit(Sobol point), which is uniform between two bounds. `is_alike`: starts at the
     model's values are all there, and not only the first."""
-    seed = seed if key is None else int(jax.random.bits(key))
+    seed = check_count("seed", seed, 0, 0) if key is None else int(jax.random.bits(key))
     points = sobol({name: (0.0, 1.0) for name in free}, n_starts, seed=seed).columns
     u = {name: np.log(p / (1 - p)) for name, p in points.items()}
     for name, values in _given_starts(free, start, n_starts).items():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import check_one_neuron
@@ -80,6 +81,7 @@ class StepResponse(AbstractTarget):
             )
         self.stimulus = Step(amplitude, onset)
         self.electrode = Electrode() if electrode is None else electrode
+        check_kind("electrode", self.electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
         self.dt, self.onset, self.threshold = float(dt), float(onset), float(threshold)
         self.t1 = self.dt * round((end + _BEYOND * (end - onset)) / self.dt)
         self.features = spike_features(self.voltage, 0.0, self.dt, self.threshold, room, end)
@@ -105,6 +107,7 @@ class StepResponse(AbstractTarget):
                 f"Argument `model` must be smooth, so that its spikes have a shape, but is a {type(model).__name__}; "
                 "use SpikeTimes or SpikeTrains."
             )
+        self.electrode.check_area(model)
         checked_run(model, self.stimulus, t0=0.0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=1)
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
@@ -138,6 +141,7 @@ class FeatureLoss(AbstractLoss):
     """
 
     unit: ClassVar[str] = "tolerances^2"
+    targets: ClassVar[tuple[type, ...]] = (StepResponse,)
     is_likelihood: ClassVar[bool] = False
     count: float = eqx.field(static=True, default=0.5)
     interval: float = eqx.field(static=True, default=0.12)

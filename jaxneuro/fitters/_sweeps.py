@@ -1,12 +1,16 @@
 """From sweeps of a recording to targets of a fit: the command as a stimulus, the voltage, the spikes."""
 
+from typing import Any
+
 import numpy as np
 
 from jaxneuro import circuit
+from jaxneuro._arguments import check_count, check_kind
 from jaxneuro.analysis import recordings
 from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._step_response import StepResponse
 from jaxneuro.fitters._targets import SpikeTimes, VoltageTrace
+from jaxneuro.params import is_concrete
 from jaxneuro.recording import Recording, Sweep
 from jaxneuro.stimuli import AbstractStimulus, Levels, Sampled
 
@@ -52,14 +56,40 @@ def trace_of(
 
     >>> trace_of(recording[3], t1=650.0, electrode=Electrode(R_s=15.0), without_spikes=(2.0, 5.0))
     """
+    every = check_count("every", every, 1, 4)
+    _check_sweep(sweep, t1)
     ts = sweep.ts - sweep.ts[0]
     n = ts.size if t1 is None else int(np.searchsorted(ts, t1 + 0.5 * sweep.dt))
     ts, voltage = ts[:n:every], sweep.voltage[:n:every]
     mask = None
     if without_spikes is not None:
         spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
-        mask = recordings.is_between_spikes(ts, spikes, *without_spikes)
+        mask = recordings.is_between_spikes(ts, spikes, *_checked_margins(without_spikes))
     return VoltageTrace(ts, voltage, stimulus_of(sweep, t1=t1, area=area), electrode=electrode, mask=mask)
+
+
+def _check_sweep(sweep: Any, t1: Any) -> None:
+    check_kind("sweep", sweep, Sweep, "a Sweep", "give one of a recording, e.g. recording[0]")
+    end = sweep.ts[-1] - sweep.ts[0]
+    if t1 is not None and not (is_concrete(t1) and 0 < t1 <= end + 0.5 * sweep.dt):
+        raise ValueError(
+            f"Argument `t1` must lie within the sweep, 0 to {end:g} ms after its first sample, but is {t1!r}; lower "
+            "it, or leave it out."
+        )
+
+
+def _checked_margins(without_spikes: Any) -> tuple[float, float]:
+    try:
+        before, after = map(float, without_spikes)
+        is_good = before >= 0 and after >= 0
+    except (TypeError, ValueError):
+        is_good = False
+    if not is_good:
+        raise ValueError(
+            "Argument `without_spikes` must be two times >= 0 [ms], before and after a spike, but is "
+            f"{without_spikes!r}; give e.g. (2.0, 5.0)."
+        )
+    return before, after
 
 
 def spikes_of(
@@ -78,6 +108,7 @@ def spikes_of(
 
     >>> spikes_of(recording[12], t1=650.0)
     """
+    _check_sweep(sweep, t1)
     t1 = float(sweep.ts[-1] - sweep.ts[0]) if t1 is None else t1
     spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
     spikes = spikes[spikes <= t1]

@@ -1,6 +1,7 @@
 """What a model is fitted to: a voltage trace, an f-I curve or spike times, checked when made."""
 
 import abc
+import warnings
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro import units
+from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
@@ -29,6 +31,9 @@ from jaxneuro.solvers import AbstractSolver, ExactSpikes, FixedStep, default_fix
 from jaxneuro.stimuli import AbstractStimulus, Sampled, Step, as_stimulus
 
 __all__ = ["AbstractTarget", "AbstractTrace", "ClampCurrent", "FICurve", "SpikeTimes", "VoltageTrace"]
+
+
+_LARGEST_IN_VOLTS = 0.3  # a cell's potential in volts lies within, and hardly ever one in mV
 
 
 class AbstractTarget(eqx.Module):
@@ -122,6 +127,8 @@ class VoltageTrace(AbstractTrace):
     ):
         self.voltage = samples("voltage", voltage, "mV", least=2)
         self.stimulus = as_stimulus(stimulus)
+        if electrode is not None:
+            check_kind("electrode", electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
         self.electrode, self.k = electrode, None
         self.mask = None if mask is None else checked_mask(mask, self.voltage.size)
         self.y0 = None if y0 is None else state_params(y0)
@@ -142,7 +149,19 @@ class VoltageTrace(AbstractTrace):
         check_one_neuron(model)
         if self.y0 is not None:
             state_from(self.y0, model.init_state())
+        if self.electrode is not None:
+            self.electrode.check_area(model)
+        self._warn_of_volts(model)
         checked_run(model, self.stimulus, t0=self.t0, t1=self.t1, dt_save=self.dt, solver=solver, max_spikes=None)
+
+    def _warn_of_volts(self, model: AbstractModel) -> None:
+        largest = float(jnp.max(jnp.abs(self.voltage)))
+        if model.input_unit in ("nA", "uA/cm^2") and 0 < largest < _LARGEST_IN_VOLTS:
+            warnings.warn(
+                f"Argument `voltage` should be in mV, but stays within {largest:.3g} of 0, which looks like volts; "
+                "multiply it by 1000 if it is.",
+                stacklevel=4,
+            )
 
     def predict(self, model: AbstractModel, solver: AbstractSolver) -> Solution:
         y0 = None if self.y0 is None else state_from(self.y0, model.init_state())

@@ -41,6 +41,7 @@ class WindowLoss(AbstractResiduals):
     """
 
     unit: ClassVar[str] = "tolerances^2"
+    targets: ClassVar[tuple[type, ...]] = (VoltageTrace,)
     mean: Float[Array, ""]
     std: Float[Array, ""]
     windows: float | tuple[tuple[float, float], ...] = eqx.field(static=True)
@@ -148,6 +149,7 @@ class PhasePlaneLoss(AbstractResiduals):
     """
 
     unit: ClassVar[str] = "1"
+    targets: ClassVar[tuple[type, ...]] = (VoltageTrace,)
     V_bandwidth: Float[Array, ""] | None
     dV_bandwidth: Float[Array, ""] | None
     n_grid: int = eqx.field(static=True)
@@ -251,6 +253,7 @@ class SoftDTW(AbstractNumber):
     """
 
     unit: ClassVar[str] = "mV"
+    targets: ClassVar[tuple[type, ...]] = (VoltageTrace,)
     gamma: Float[Array, ""]
     penalty: Float[Array, ""]
     pool: float = eqx.field(static=True)

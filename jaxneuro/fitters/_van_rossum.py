@@ -46,6 +46,7 @@ class VanRossumLoss(AbstractNumber):
     """
 
     unit: ClassVar[str] = "1"
+    targets: ClassVar[tuple[type, ...]] = (SpikeTimes,)
     tau: Float[Array, ""]
     per_mV: Float[Array, ""]
 

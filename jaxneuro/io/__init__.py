@@ -6,6 +6,7 @@ The packages that read ABF and NWB files are optional and imported when such a f
 import os
 from pathlib import Path
 
+from jaxneuro._arguments import check_kind
 from jaxneuro.io._missing import check_file
 from jaxneuro.io.abf import read_abf, read_voltage_clamp
 from jaxneuro.io.glif import read_glif
@@ -32,8 +33,13 @@ def read_recording(path: str | os.PathLike[str], *, stimulus_folder: str | os.Pa
     >>> recording = read_recording("cell.abf")  # doctest: +SKIP
     >>> recording[0].voltage  # doctest: +SKIP
     """
+    check_kind("path", path, (str, os.PathLike), "the name of a file", 'give e.g. "cell.abf"')
     path = Path(path)
     check_file(path)
+    if stimulus_folder is not None and not Path(stimulus_folder).is_dir():
+        raise ValueError(
+            f"Argument `stimulus_folder` must be an existing folder, but '{stimulus_folder}' is none; check its name."
+        )
     match path.suffix.lower():
         case ".abf":
             return read_abf(path, stimulus_folder=stimulus_folder)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
 from jaxneuro import params
+from jaxneuro._arguments import check_kind
 from jaxneuro.fitters import Bootstrap, Posterior
 from jaxneuro.plot._style import BLACK, BLUE, RED, axis_label, style, tidy_ticks
 
@@ -40,6 +41,7 @@ def plot_posterior(
 
     >>> plot_posterior(posterior(result), true={"leak.g_max": 0.1})
     """
+    check_kind("found", found, (Posterior, Bootstrap), "a Posterior or a Bootstrap", "give what `posterior` returns")
     names, p = found.names, len(found.names)
     true = dict(true or {})
     unknown = [name for name in true if name not in names]

@@ -35,7 +35,6 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
 
     >>> fit_report(result, "fit.html", "Cell 171116sh")
     """
-    sentences = result.sensitivity.sentences() if result.sensitivity else []
     stages = [
         (s.name, s.n_steps, s.n_simulations, f"{s.seconds:.1f}", "" if s.loss is None else f"{s.loss:.5g}")
         for s in result.stages
@@ -49,7 +48,7 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
         *(f'<p><img alt="" src="data:image/png;base64,{figure}"></p>' for figure in figures),
         "<h2>Parameters</h2>",
         _table(("parameter", "value", "95 % interval", "unit", "bounds"), _parameters(result)),
-        *(f"<p>{html.escape(sentence)}</p>" for sentence in sentences),
+        *(f"<p>{html.escape(sentence)}</p>" for sentence in result.open_questions),
         "<h2>Errors</h2>",
         _table(("term", "error", "unit"), errors),
         "<h2>Scores</h2>",
