@@ -100,12 +100,21 @@ def joint_fit() -> FitResult:
 def test_plot_terms_has_a_panel_for_each_in_the_order_given(joint_fit):
     panels = plot_terms(joint_fit)
     assert [ax.get_title(loc="right") for ax in panels] == ["10", "2", "3", "4"]
-    assert [ax.get_ylabel() != "" for ax in panels] == [True, False, False, True]
-    assert [ax.get_xlabel() != "" for ax in panels] == [False, True, True, True]
+    assert [ax.get_ylabel() != "" for ax in panels] == [True, False, True, False]  # two by two
+    assert [ax.get_xlabel() != "" for ax in panels] == [False, False, True, True]
     np.testing.assert_array_equal(panels[3].lines[0].get_ydata(), joint_fit.target.terms["4"].voltage)
     held_out = plot_terms(joint_fit, is_held_out=True)
     assert [ax.get_title(loc="right") for ax in held_out] == ["5", "times"]
     assert held_out[1].get_ylabel() == "" and len(held_out[1].collections) == 2
+
+
+def test_plot_fit_of_several_terms_shows_errors_in_their_unit_or_over_their_scales(joint_fit):
+    bars, _ = plot_fit(joint_fit)
+    assert bars.get_xlabel() == "Error (mV)" and not bars.lines
+    np.testing.assert_allclose([bar.get_width() for bar in bars.patches], [e for e, _ in joint_fit.errors.values()])
+    target = Joint(joint_fit.target.terms, scales={"10": 2.0})
+    bars, _ = plot_fit(dataclasses.replace(joint_fit, target=target))
+    assert bars.get_xlabel() == "Error over its scale" and len(bars.lines) == 1
 
 
 def test_plot_residuals_are_those_of_the_loss(joint_fit, trace_fit):
@@ -113,6 +122,8 @@ def test_plot_residuals_are_those_of_the_loss(joint_fit, trace_fit):
     errors = np.concatenate([line.get_ydata() for line in over_time.lines[:4]])
     assert np.mean(errors**2) == pytest.approx(joint_fit.loss / 4)
     assert f"RMS {np.sqrt(joint_fit.loss / 4):.3g} mV" in distribution.get_title(loc="right")
+    assert [text.get_text() for text in over_time.get_legend().get_texts()] == ["10", "2", "3", "4"]
+    assert len({str(line.get_color()) for line in over_time.lines[:4]}) == 4
     masked = dataclasses.replace(joint_fit, target=joint_fit.held_out)
     (line, *_) = plot_residuals(masked)[0].lines
     assert np.isnan(line.get_ydata()[:10]).all() and np.isfinite(line.get_ydata()[10:]).all()

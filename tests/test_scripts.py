@@ -50,7 +50,7 @@ def recording(tmp_path: Path) -> Path:
             V = E_L if V > 0.0 else V + dt / tau_m * (E_L - V + R_m * current / 1000.0)
             V = 30.0 if V > V_th else V
             rows.append(f"{t:.1f},{V:.6f},{current:g},{sweep}")
-    path = tmp_path / "recording.csv"
+    path = tmp_path / "cell.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
 

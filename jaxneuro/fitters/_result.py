@@ -255,7 +255,8 @@ class FitResult:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={p.value:.5g} {p.unit}" for name, p in self.params.items())
-        return f"FitResult({values}; loss {self.loss:.4g} {self.loss_unit})"
+        unit = "" if self.loss_unit in ("", "1") else f" {self.loss_unit}"
+        return f"FitResult({values}; loss {self.loss:.4g}{unit})"
 
 
 def check_result(result: Any) -> None:

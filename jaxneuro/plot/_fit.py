@@ -59,15 +59,18 @@ def _panels(axes: Any, width: float) -> list[Axes]:
 
 
 def _draw_terms(ax: Axes, result: FitResult) -> None:
-    """The error of each term over its scale: 1 is what was called one error."""
-    target = result.target
-    errors = result.errors
-    shares = [value / float(target.scales[name]) for name, (value, _) in errors.items()]
-    ax.barh(range(len(shares)), shares, color=RED, height=0.6)
-    ax.set_yticks(range(len(shares)), list(errors))
+    """The error of each term: in its unit where all have one and the same scale, else over its scale, so that 1 is
+    what was called one error."""
+    scales, errors = result.target.scales, result.errors
+    units, sizes = {unit for _, unit in errors.values()}, {float(scale) for scale in scales.values()}
+    is_alike = len(units) == len(sizes) == 1
+    lengths = [value if is_alike else value / float(scales[name]) for name, (value, _) in errors.items()]
+    ax.barh(range(len(lengths)), lengths, color=RED, height=0.6)
+    ax.set_yticks(range(len(lengths)), list(errors))
     ax.invert_yaxis()
-    ax.axvline(1.0, color=GREY, linewidth=0.7, linestyle=":")
-    ax.set_xlabel("Error over its scale")
+    if not is_alike or sizes != {1.0}:
+        ax.axvline(sizes.pop() if is_alike else 1.0, color=GREY, linewidth=0.7, linestyle=":")
+    ax.set_xlabel(axis_label("Error", units.pop()) if is_alike else "Error over its scale")
 
 
 def _draw_losses(ax: Axes, result: FitResult) -> None:

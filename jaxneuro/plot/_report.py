@@ -43,8 +43,8 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
     figures = [_drawn(plot_fit(result)[0].figure), *_parts(result), *_correlations(result)]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{html.escape(type(result.model).__name__)}, {html.escape(repr(result.solver))}; loss {result.loss:.5g} "
-        f"{html.escape(result.loss_unit)}; {result.seconds:.0f} s; jaxneuro {__version__}.</p>",
+        f"<p>{html.escape(type(result.model).__name__)}, {html.escape(repr(result.solver))}; loss {result.loss:.5g}"
+        f"{html.escape(_unit(result.loss_unit))}; {result.seconds:.0f} s; jaxneuro {__version__}.</p>",
         *(f'<p><img alt="" src="data:image/png;base64,{figure}"></p>' for figure in figures),
         "<h2>Parameters</h2>",
         _table(("parameter", "value", "95 % interval", "unit", "bounds"), _parameters(result)),
@@ -52,7 +52,7 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
         "<h2>Errors</h2>",
         _table(("term", "error", "unit"), errors),
         "<h2>Scores</h2>",
-        _table(("data", "term", "score", "value", "unit"), _scores(result)),
+        _table(*_scores(result)),
         "<h2>Stages</h2>",
         _table(("stage", "steps", "simulations per start", "seconds", "loss"), stages),
     ]
@@ -69,11 +69,21 @@ def _parameters(result: FitResult) -> Iterable[tuple]:
         yield name, f"{p.value:.5g}", interval, p.unit, ends
 
 
-def _scores(result: FitResult) -> Iterable[tuple]:
-    for kind, scores in {"fitted": result.scores, "held out": result.held_out_scores}.items():
-        for term, of_term in scores.items():
-            for name, (value, unit) in of_term.items():
-                yield kind, term, name, f"{value:.4g}", unit
+def _scores(result: FitResult) -> tuple[tuple, list[tuple]]:
+    """A row for each term, a column for each score that some term has."""
+    rows = {
+        (kind, term): {f"{name}{_unit(unit, '[{}]')}": value for name, (value, unit) in of_term.items()}
+        for kind, scores in {"fitted": result.scores, "held out": result.held_out_scores}.items()
+        for term, of_term in scores.items()
+    }
+    columns = tuple(dict.fromkeys(name for row in rows.values() for name in row))
+    cells = [(*place, *(f"{row[name]:.4g}" if name in row else "" for name in columns)) for place, row in rows.items()]
+    return ("data", "term", *columns), cells
+
+
+def _unit(unit: str, shape: str = "{}") -> str:
+    """A unit behind a blank, nothing for a pure number."""
+    return "" if unit in ("", "1") else f" {shape.format(unit)}"
 
 
 def _table(head: tuple, rows: Iterable[tuple]) -> str:

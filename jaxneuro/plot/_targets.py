@@ -48,7 +48,7 @@ def _draw_windows(ax: Axes, target: Any, prediction: Any, model: AbstractModel) 
 
 
 def _draw_pair(ax: Axes, target: VoltageTrace | ClampCurrent, ts: Any, model: Any) -> None:
-    ax.plot(target.ts, target.data, color=_PALE, linewidth=3.0, label="Data")
+    ax.plot(target.ts, target.data, color=_PALE, linewidth=2.2, label="Data")
     ax.plot(ts, model, color=RED, label="Model")
     ax.set_xlim(target.t0, target.t1)
     ax.set_xlabel(axis_label("Time", "ms"))
@@ -56,7 +56,7 @@ def _draw_pair(ax: Axes, target: VoltageTrace | ClampCurrent, ts: Any, model: An
 
 
 def _draw_response(ax: Axes, target: Any, prediction: Any, model: AbstractModel) -> None:
-    ax.plot(target.ts, target.voltage, color=_PALE, linewidth=3.0, label="Data")
+    ax.plot(target.ts, target.voltage, color=_PALE, linewidth=2.2, label="Data")
     ax.plot(target.ts, target.recorded(prediction)[: target.ts.size], color=RED, label="Model")
     ax.set_xlim(0.0, target.end)
     ax.set_xlabel(axis_label("Time", "ms"))

@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxneuro.fitters import AbstractTarget, ClampCurrent, FitResult, Joint, VoltageTrace
-from jaxneuro.plot._style import GREY, RED, axis_label, style
+from jaxneuro.plot._style import RED, axis_label, style
 from jaxneuro.plot._targets import draw_target
 
 __all__ = ["plot_residuals", "plot_terms"]
 
 _COLUMNS = 3
+_NAMED = 6  # traces, more of which a legend has no room for
 _PANEL = (3.3, 1.9)  # inch
 
 
@@ -30,7 +31,7 @@ def plot_terms(result: FitResult, *, is_held_out: bool = False) -> np.ndarray:
     """
     terms = _terms(result, is_held_out)
     with style():
-        columns = min(len(terms), _COLUMNS)
+        columns = 2 if len(terms) == 4 else min(len(terms), _COLUMNS)
         rows = math.ceil(len(terms) / columns)
         size = (_PANEL[0] * columns, _PANEL[1] * rows + 0.3)
         figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
@@ -70,12 +71,16 @@ def plot_residuals(result: FitResult) -> np.ndarray | None:
         return None
     # traces of one kind share a panel
     unit = next(iter(found.values()))[2]
-    traces = [(ts, errors) for ts, errors, of_one in found.values() if of_one == unit]
+    traces = {name: (ts, errors) for name, (ts, errors, of_one) in found.items() if of_one == unit}
     with style():
         _, axes = plt.subplots(1, 2, figsize=(8.7, 2.6), width_ratios=(3, 1), layout="constrained")
-        for ts, errors in traces:
-            axes[0].plot(ts, errors, color=RED if len(traces) == 1 else GREY, linewidth=0.7)
-        everything = np.concatenate([errors[np.isfinite(errors)] for _, errors in traces])
+        # from dark to light in the order given
+        colors = plt.get_cmap("viridis")(np.linspace(0.0, 0.85, len(traces))) if len(traces) > 1 else [RED]
+        for color, (name, (ts, errors)) in zip(colors, traces.items(), strict=True):
+            axes[0].plot(ts, errors, color=color, linewidth=0.7, label=name)
+        if 1 < len(traces) <= _NAMED:
+            axes[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(traces))
+        everything = np.concatenate([errors[np.isfinite(errors)] for _, errors in traces.values()])
         axes[0].axhline(0.0, color="black", linewidth=0.7)
         axes[0].set_xlabel(axis_label("Time", "ms"))
         axes[0].set_ylabel(axis_label("Model - data", unit))
