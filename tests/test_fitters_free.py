@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from refusals import refused
+from scipy import optimize
 
 from jaxneuro import LIF, HodgkinHuxley, Levels, Recording, Sampled, Step, params, simulate
 from jaxneuro.channels import Leak
@@ -41,43 +42,64 @@ QUICK = {"n_starts": 1, "strategy": "newton", "progress": False}
 REST = VoltageTrace(1.0, np.full(11, -68.0), Step(0.0))
 
 
-def test_prior_and_data_meet_at_the_mean_weighted_by_precision():
-    """11 samples at -68 mV, each of precision 1, and a resting potential of (-75 +- 0.5) mV."""
-    result = fit(LIF(), REST, free={"E_L": (-90.0, -50.1)}, priors={"E_L": Normal(-75.0, 0.5)}, steps=20, **QUICK)
-    assert result.values["E_L"] == pytest.approx((11 * -68.0 + 4 * -75.0) / 15, rel=1e-7)
+def test_prior_and_noisy_data_meet_where_the_posterior_is_highest():
+    """11 ln(mean square) + (deviation of the prior)^2 is least, however large the noise, which the data alone tell; and
+    the prior's precision is added to theirs."""
+    for scatter in (0.3, 3.0):
+        V = -68.0 + scatter * np.random.default_rng(0).normal(size=11)
+        middle, std = -68.0 - 2 * scatter, 0.5 * scatter
+        prior = {"E_L": Normal(middle, std)}
+        target = VoltageTrace(1.0, V, Step(0.0))
+        result = fit(LIF(), target, free={"E_L": (-120.0, -50.1)}, priors=prior, steps=40, **QUICK)
+
+        def minus_log(E, V=V, middle=middle, std=std):
+            return 11 * np.log(np.mean((V - E) ** 2)) + ((E - middle) / std) ** 2
+
+        best = optimize.minimize_scalar(minus_log, bracket=(middle, -68.0)).x
+        assert result.values["E_L"] == pytest.approx(best, abs=1e-5 * scatter)
+        variance = np.mean((V - best) ** 2)
+        precision = (11 / variance + 1 / std**2) / 1.1  # a degree of freedom less
+        assert result.params["E_L"].std == pytest.approx(precision**-0.5, rel=1e-3)
+        assert result.errors["all"][0] == pytest.approx(np.sqrt(variance), rel=1e-4)
 
 
 def test_log_normal_prior_weighs_the_logarithm():
-    """Against a loss of the user's own with 4 residuals."""
+    """Against a loss of the user's own with 4 residuals, of x = ln(g / 0.2) give or take 0.5."""
 
     def residuals(solution, target):
-        return jnp.full(4, jnp.log(solution.model.channels["leak"].g_max / 0.2))
+        return jnp.log(solution.model.channels["leak"].g_max / 0.2) + jnp.array([-0.5, 0.5, -0.5, 0.5])
 
     leaky = Membrane(channels={"leak": Leak(g_max=0.1)})
     options = {"free": {"leak.g_max": (0.0, 10.0)}, "priors": {"leak.g_max": LogNormal(0.05, 0.5)}, "steps": 20}
     result = fit(leaky, REST, loss=residuals, **options | QUICK)
-    assert result.values["leak.g_max"] == pytest.approx(0.1, rel=1e-7)
+    best = optimize.minimize_scalar(lambda x: 4 * np.log(x**2 + 0.25) + ((x + np.log(4)) / 0.5) ** 2, bracket=(-1, 0)).x
+    assert result.values["leak.g_max"] == pytest.approx(0.2 * np.exp(best), rel=1e-4)
 
 
-def test_prior_weighs_as_much_as_one_residual_or_as_the_likelihood_says():
-    """Of a mean over 7 data, a negative log likelihood per datum, a sum of squares, a loss of the user's own."""
+def test_prior_weighs_as_the_posterior_says_or_1():
+    """Of mean squares over 7 data, S -> S e^(P / 7), whose logarithm is the posterior's, with exact slopes; half a
+    square by a likelihood per datum; 1 beside features in tolerances."""
     step = StepResponse(0.5, np.full(61, -68.0), amplitude=0.1, onset=5.0)
     trains = SpikeTrains([[5.0, 20.0], [11.0]], 0.4, t1=40.0)
-    cases = [
-        (REST, TraceLoss(), 1 / 7),
-        (trains, SpikeLikelihood(), 0.5 / 7),
-        (step, FeatureLoss(), 1.0),
-        (REST, lambda prediction, target: jnp.ones(7), 1 / 7),
-    ]
-    for target, loss, weight in cases:
-        problem = Problem(Experiment(LIF(), target), (), None, (), (), loss, {}, 7)
-        errors = jnp.linspace(-1.0, 2.0, 7)
-        if target is trains:
-            assert problem.prior_weight == weight
-            continue
-        deviations = {"a": jnp.asarray(-3.0), "b": jnp.asarray(0.5)}
-        added = problem.value((errors, deviations)) - problem.value((errors, {}))
-        assert float(added) == pytest.approx(weight * 9.25, rel=1e-12)
+    deviations = {"a": jnp.asarray(-3.0), "b": jnp.asarray(0.5)}
+
+    def made(target, loss, tells_scatter):
+        return Problem(Experiment(LIF(), target), (), None, (), (), loss, {}, 7, tells_scatter)
+
+    assert made(trains, SpikeLikelihood(), False).prior_weight == 0.5 / 7
+    errors = jnp.linspace(-1.0, 2.0, 7)
+    features = made(step, FeatureLoss(), False)
+    added = features.value((errors, deviations)) - features.value((errors, {}))
+    assert float(added) == pytest.approx(9.25, rel=1e-12)
+    for loss in (TraceLoss(), lambda prediction, target: jnp.ones(7)):
+        problem = made(REST, loss, True)
+        grown = problem.value((errors, deviations))
+        assert float(grown) == pytest.approx(np.mean(np.asarray(errors) ** 2) * np.exp(9.25 / 7), rel=1e-12)
+        slopes = jax.grad(lambda of_all, problem=problem: jnp.log(problem.value(of_all)))((errors, deviations))
+        np.testing.assert_allclose(slopes[0], 2 * np.asarray(errors) / np.sum(np.asarray(errors) ** 2), rtol=1e-12)
+        np.testing.assert_allclose([float(slopes[1]["a"]), float(slopes[1]["b"])], [-6 / 7, 1 / 7], rtol=1e-12)
+    far = made(REST, TraceLoss(), True).value((errors, {"a": jnp.asarray(1e4)}))
+    assert np.isfinite(far)
 
 
 def test_priors_wrong_use_is_one_sentence():

@@ -18,7 +18,7 @@ from jaxneuro import params
 from jaxneuro._solution import Solution
 from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._joint import JointLoss, JointPrediction
-from jaxneuro.fitters._losses import AbstractLoss, AbstractResiduals
+from jaxneuro.fitters._losses import AbstractLoss
 from jaxneuro.fitters._optimizers import n_searched
 from jaxneuro.fitters._priors import AbstractPrior
 from jaxneuro.fitters._residuals import has_residuals
@@ -53,6 +53,7 @@ _FIRST_DAMPING = 1e-2
 _SHORTER = 0.3  # share of a step of a likelihood that failed, which is tried next
 _HALVINGS = 14.0  # of its steps: an exponential may be overshot by as much
 _INNER = 12  # steps of the convex problem that a likelihood linearises to
+_LARGEST_EXPONENT = 200.0  # of a prior that is far off, whose loss still is a number
 _WALL = 1e30  # loss of a simulation that fails, to a line search
 _LATER_DAMPING = 1e-3  # of a stage that begins where another has ended
 
@@ -69,6 +70,8 @@ class Problem(eqx.Module):
     priors: dict[str, AbstractPrior] = eqx.field(default_factory=dict)
     n_data: int = eqx.field(static=True, default=1)
     """Over how many data the loss is a mean."""
+    tells_scatter: bool = eqx.field(static=True, default=False)
+    """Whether the loss is of squares that all scatter alike, so that it tells their variance."""
 
     @property
     def model(self) -> AbstractModel:
@@ -102,13 +105,23 @@ class Problem(eqx.Module):
         return jax.tree.map(lambda leaf: jnp.where(has_worked, leaf, jnp.nan), (errors, deviations))
 
     def value(self, errors: Any) -> Float[Array, ""]:
-        """The loss that residuals make, a number being one already, and what the priors add to it."""
+        """The loss that residuals make, a number being one already, and what the priors add to it.
+
+        Squares S that tell their own variance become S e^(P / n), P being the squares of the priors' deviations, whose
+        logarithm is that of the posterior, n ln S + P, with the noise at its likeliest.
+        """
         of_data, deviations = errors
         if isinstance(self.loss, AbstractLoss):
             loss = self.loss.value(of_data, self.target)
         else:
             loss = jnp.mean(of_data**2) if of_data.ndim else of_data
-        return loss + self.prior_weight * sum(deviation**2 for deviation in deviations.values())
+        penalty = sum(deviation**2 for deviation in deviations.values())
+        if not self.tells_scatter or not deviations:
+            return loss + self.prior_weight * penalty
+        grown = jnp.exp(jnp.minimum(jax.lax.stop_gradient(penalty) / self.n_data, _LARGEST_EXPONENT))
+        # value and slopes are those of the product, and each deviation has a curvature of its own, as a residual has
+        share = jax.lax.stop_gradient(loss) / self.n_data
+        return jax.lax.stop_gradient(grown) * (loss + share * (penalty - jax.lax.stop_gradient(penalty)))
 
     @property
     def is_likelihood(self) -> bool:
@@ -117,12 +130,8 @@ class Problem(eqx.Module):
 
     @property
     def prior_weight(self) -> float:
-        """What one standard deviation of a prior adds: as much as one datum that is one unit of its scale off."""
-        if self.is_likelihood:
-            return 0.5 / self.n_data
-        if isinstance(self.loss, AbstractResiduals) or not isinstance(self.loss, AbstractLoss):
-            return 1 / self.n_data
-        return 1.0
+        """What one standard deviation of a prior adds to a likelihood, or to a loss that does not tell its scatter."""
+        return 0.5 / self.n_data if self.is_likelihood else 1.0
 
 
 class Evaluation(NamedTuple):

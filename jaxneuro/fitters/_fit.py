@@ -77,7 +77,7 @@ def fit(
     - `free`: name -> (low, high) in its unit; None is an open end. Two positive bounds make a logarithmic scale. Also
       parameters of the target, such as "electrode.R_s"; "*.R_s" is one value for all that end with it, and
       "k.E_rev = m.E_rev" one for both.
-    - `priors`: name -> `Normal` or `LogNormal`; a standard deviation off adds as much as one residual of 1.
+    - `priors`: name -> `Normal` or `LogNormal`, for the highest posterior; a loss in tolerances grows by 1 per std^2.
     - `loss`: a function (prediction, target) -> residuals or a number; None for the target's own.
     - `n_starts`: how many starts run side by side, the best of which counts; `steps`: steps in all; `screened`: as many
       points are simulated first, and the best begin; `kept`: only so many go on once the first steps are done.
@@ -163,7 +163,9 @@ def _problem(
     )
     sizes = residual_sizes(problem, u)
     known = scatter(problem.loss, target, sizes)
-    return dataclasses.replace(problem, n_data=known.n or 1), known, sizes is not None
+    tells_scatter = known.n is not None and not problem.is_likelihood
+    problem = dataclasses.replace(problem, n_data=known.n or 1, tells_scatter=tells_scatter)
+    return problem, known, sizes is not None
 
 
 def _result(
@@ -257,10 +259,7 @@ def _sensitivity(
     per_u = sizes / np.where(slopes == 0, np.inf, slopes)
     # of squares, whose curvature is 2 J^T J / n, the residuals themselves tell the variance; a likelihood needs none
     matrix = (1.0 if problem.is_likelihood else 0.5) * n_errors * curvature * np.outer(per_u, per_u)
-    # priors are weighed against residuals that scatter by 1
-    variance = (
-        1.0 if problem.is_likelihood or problem.priors else float(loss) * n_errors / max(n_errors - len(names), 1)
-    )
+    variance = 1.0 if problem.is_likelihood else float(loss) * n_errors / max(n_errors - len(names), 1)
     return Sensitivity(names, values, matrix, variance, on_bound)
 
 

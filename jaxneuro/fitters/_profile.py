@@ -1,5 +1,6 @@
 """Profile likelihood: how the fit worsens where one parameter is held and all others are fitted anew."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -111,7 +112,9 @@ def _without(problem: Problem, others: list[int], experiment: Experiment) -> Pro
         tuple(of[k] for k in others) for of in (problem.names, problem.paths, problem.transforms)
     )
     priors = {name: prior for name, prior in problem.priors.items() if name in names}
-    return Problem(experiment, transforms, problem.solver, names, paths, problem.loss, priors, problem.n_data)
+    return dataclasses.replace(
+        problem, experiment=experiment, transforms=transforms, names=names, paths=paths, priors=priors
+    )
 
 
 def _crossing(values: Float[Array, " n"], deviance: Float[Array, " n"]) -> float | None:

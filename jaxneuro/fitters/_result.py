@@ -133,7 +133,9 @@ class FitResult:
         A target that is no `Joint` has one term, called "all".
         """
         if not isinstance(self.target, Joint):
-            return {"all": _error(self.loss, self.loss_unit)}
+            of_data = self.problem.loss(self.prediction, self.target) if self.problem.priors else None
+            loss = self.loss if of_data is None else float(self.problem.value((of_data, {})))
+            return {"all": _error(loss, self.loss_unit)}
         loss = JointLoss()
         values = loss.values(loss(self.prediction, self.target), self.target)
         return {name: _error(float(values[name]), self.target.losses[name].unit) for name in self.target.names}
@@ -152,9 +154,17 @@ class FitResult:
     @property
     def open_questions(self) -> list[str]:
         """What the data leave open, in sentences; or why that is not known."""
-        if self.sensitivity is None:
-            return [f"Standard deviations are not known: {self.why_unsure}."]
-        return self.sensitivity.sentences()
+        unsure = [f"Standard deviations are not known: {self.why_unsure}."]
+        return self._missed_spikes() + (unsure if self.sensitivity is None else self.sensitivity.sentences())
+
+    def _missed_spikes(self) -> list[str]:
+        """Where the model has fewer or more spikes than the data that it was fitted to."""
+        found = []
+        for term, of_term in self.scores.items():
+            of_data, of_model = (of_term.get(f"spikes of {name}", (np.nan, ""))[0] for name in ("data", "model"))
+            if np.isfinite(of_data) and of_data != of_model:
+                found.append(f"{of_model:g} for {of_data:g}" + ("" if term == "all" else f" in {term}"))
+        return [f"The model has other numbers of spikes than the data: {', '.join(found)}."] if found else []
 
     def report(self, path: str | os.PathLike, title: str = "Fit") -> None:
         """Write one HTML file with figures, parameters, intervals, errors and stages."""
