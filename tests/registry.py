@@ -87,8 +87,8 @@ from jaxneuro.channels import (
     WangBuzsakiPotassium,
     WangBuzsakiSodium,
 )
-from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters.search._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters.targets._losses import AbstractLoss
 from jaxneuro.ions import AbstractIonPool, CalciumPool, FixedConcentration, IonPool
 from jaxneuro.models import (
     LIF,

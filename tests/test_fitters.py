@@ -14,8 +14,8 @@ from registry import LOSSES, TRANSFORMS
 
 from jaxneuro import Adaptive, FixedStep, HodgkinHuxley, Leak, Membrane, Step, params, simulate
 from jaxneuro.fitters import FitResult, SpikeTimeLoss, SpikeTimes, TraceLoss, VoltageTrace, fit, load
-from jaxneuro.fitters import _stages as fit_module
-from jaxneuro.fitters._transforms import Above, Below, Between, BetweenPositive, Unbounded, transform_for
+from jaxneuro.fitters.search import _stages as fit_module
+from jaxneuro.fitters.search._transforms import Above, Below, Between, BetweenPositive, Unbounded, transform_for
 from jaxneuro.results import RESULTS
 
 TRUE = {"leak.g_max": 0.2, "C_m": 0.9}  # mS/cm^2, uF/cm^2

@@ -19,13 +19,13 @@ from jaxneuro.fitters import (
     WindowLoss,
     fit,
 )
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._experiment import Experiment, checked_free
-from jaxneuro.fitters._informed import informed_starts
-from jaxneuro.fitters._joint import JointLoss
-from jaxneuro.fitters._passive import passive_start
-from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._strategy import chosen_strategy
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.search._experiment import Experiment, checked_free
+from jaxneuro.fitters.search._informed import informed_starts
+from jaxneuro.fitters.search._passive import passive_start
+from jaxneuro.fitters.search._starts import starts
+from jaxneuro.fitters.search._strategy import chosen_strategy
+from jaxneuro.fitters.targets._joint import JointLoss
 from jaxneuro.solvers import RK4
 
 CELL, SOLVER = HodgkinHuxley(), FixedStep(0.05, solver=RK4())

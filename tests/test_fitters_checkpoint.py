@@ -34,7 +34,7 @@ def fitted(checkpoint, **options):
 @pytest.mark.parametrize("options", [{"strategy": "nudging"}, {"strategy": "descent", "kept": 1}])
 def test_fit_goes_on_from_its_checkpoint_to_the_last_bit(options, tmp_path, monkeypatch):
     """Interrupted after one chunk, in the first stage or a later one, and once more when it is over."""
-    from jaxneuro.fitters import _stages
+    from jaxneuro.fitters.search import _stages
 
     path, calls, advance = tmp_path / "fit.checkpoint", [], _stages.advance
     whole = fitted(None, **options)
@@ -105,7 +105,7 @@ def test_checkpoint_of_another_fit_is_refused(tmp_path):
 
 def test_population_goes_on_in_the_middle_to_the_last_bit(tmp_path, monkeypatch):
     """Killed or ended by Ctrl-C between two generations; none is simulated anew."""
-    from jaxneuro.fitters import _population, _strategy
+    from jaxneuro.fitters.search import _population, _strategy
 
     monkeypatch.setattr(_strategy, "_WIDE", (0.4, 4))
     monkeypatch.setattr(_strategy, "_NARROW", (0.1, 3))

@@ -12,8 +12,8 @@ from test_fitters_checkpoint import CELL, FREE, data
 
 from jaxneuro import LIF, FixedStep, Step, simulate
 from jaxneuro.fitters import Electrode, FICurve, Joint, SpikeTimes, VanRossumLoss, VoltageTrace, WindowLoss, fit, polyak
-from jaxneuro.fitters._engine import losses_at
-from jaxneuro.fitters._optimizers import chosen_optimizer
+from jaxneuro.fitters.search._engine import losses_at
+from jaxneuro.fitters.search._optimizers import chosen_optimizer
 
 
 def fitted(target=None, **options):
@@ -173,7 +173,8 @@ def test_held_out_data_are_scored_with_the_fitted_electrode(tmp_path):
     saved = json.loads((tmp_path / "fit.json").read_text())["scores"]
     assert set(saved["held_out"]) == {"3", "4"} and saved["fitted"]["1"]["RMS error"]["unit"] == "mV"
     result.report(tmp_path / "fit.html")
-    assert "<td>held out</td><td>4</td><td>explained variance</td>" in (tmp_path / "fit.html").read_text()
+    page = (tmp_path / "fit.html").read_text()
+    assert "<th>RMS error [mV]</th><th>explained variance</th>" in page and "<td>held out</td><td>4</td><td>" in page
 
 
 def test_scores_of_spikes_and_rates_are_those_of_their_definitions():

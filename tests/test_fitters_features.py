@@ -8,11 +8,12 @@ from helpers import assert_derivatives_agree, finite_differences, quick_jit
 from refusals import refused
 
 from jaxneuro import LIF, ExactSpikes, HodgkinHuxley, Step, params, simulate
-from jaxneuro.fitters import FeatureLoss, StepResponse, VoltageTrace, _strategy, fit
-from jaxneuro.fitters._engine import Problem, _evaluate, losses_at
-from jaxneuro.fitters._experiment import Experiment, checked_free
-from jaxneuro.fitters._features import LAGS, spike_features
-from jaxneuro.fitters._transforms import transform_for
+from jaxneuro.fitters import FeatureLoss, StepResponse, VoltageTrace, fit
+from jaxneuro.fitters.search import _strategy
+from jaxneuro.fitters.search._engine import Problem, _evaluate, losses_at
+from jaxneuro.fitters.search._experiment import Experiment, checked_free
+from jaxneuro.fitters.search._transforms import transform_for
+from jaxneuro.fitters.targets._features import LAGS, spike_features
 
 DT = 0.05  # ms
 TS = DT * np.arange(1401)  # up to 70 ms

@@ -30,8 +30,8 @@ from jaxneuro.fitters import (
     stimulus_of,
     trace_of,
 )
-from jaxneuro.fitters._engine import Problem, losses_at
-from jaxneuro.fitters._experiment import Experiment, checked_free
+from jaxneuro.fitters.search._engine import Problem, losses_at
+from jaxneuro.fitters.search._experiment import Experiment, checked_free
 from jaxneuro.models import Membrane, VoltageClamp
 from jaxneuro.sweeps import sobol
 

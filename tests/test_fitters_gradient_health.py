@@ -9,7 +9,7 @@ from refusals import refused
 
 from jaxneuro import FixedStep, HodgkinHuxley, Leak, Membrane, Step, simulate
 from jaxneuro.fitters import FICurve, VoltageTrace, fit, gradient_health
-from jaxneuro.fitters._gradient_health import _growth, _horizon
+from jaxneuro.fitters.uncertainty._gradient_health import _growth, _horizon
 
 
 def fitted(cell, free, t1, step, start="model"):

@@ -12,7 +12,7 @@ from refusals import refused
 
 from jaxneuro.analysis.spike_trains import van_rossum_distance
 from jaxneuro.fitters import PhasePlaneLoss, SoftDTW, SpikeTimes, TraceLoss, VanRossumLoss, VoltageTrace, WindowLoss
-from jaxneuro.fitters._trace_losses import _divergence, _soft_dtw
+from jaxneuro.fitters.targets._trace_losses import _divergence, _soft_dtw
 from jaxneuro.models import HodgkinHuxley
 
 DT = 0.1  # ms

@@ -6,8 +6,8 @@ from refusals import refused
 
 from jaxneuro import LIF, FitzHughNagumo, FixedStep, HodgkinHuxley, Leak, Membrane, Sampled, Step, params, simulate
 from jaxneuro.fitters import Guide, Nudged, VoltageTrace, fit
-from jaxneuro.fitters._experiment import Experiment, checked_free
-from jaxneuro.fitters._weak_form import conductances, weak_start
+from jaxneuro.fitters.search._experiment import Experiment, checked_free
+from jaxneuro.fitters.search._weak_form import conductances, weak_start
 from jaxneuro.models import RegularSpiking
 from jaxneuro.solvers import RK4, Adaptive
 

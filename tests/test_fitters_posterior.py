@@ -23,15 +23,14 @@ from jaxneuro.fitters import (
     Posterior,
     SpikeTrains,
     VoltageTrace,
-    _bootstrap,
-    _posterior,
     bootstrap,
     fit,
     posterior,
 )
-from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._posterior import _log_volume, _warn_of_trouble, _with_gradient
-from jaxneuro.fitters._transforms import Above, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters.search._transforms import Above, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters.targets._losses import AbstractLoss
+from jaxneuro.fitters.uncertainty import _bootstrap, _posterior
+from jaxneuro.fitters.uncertainty._posterior import _log_volume, _warn_of_trouble, _with_gradient
 from jaxneuro.plot import plot_posterior
 
 STIMULUS = Step(1.0, onset=3.0)

@@ -11,8 +11,8 @@ from refusals import refused
 
 from jaxneuro import LIF, AdEx, FitzHughNagumo, FixedStep, HodgkinHuxley, Sampled, Step, params, simulate
 from jaxneuro.fitters import Electrode, MultipleShooting, ShootingLoss, VoltageTrace, fit
-from jaxneuro.fitters._initial_state import state_from, state_params
-from jaxneuro.fitters._shooting import Later
+from jaxneuro.fitters.targets._initial_state import state_from, state_params
+from jaxneuro.fitters.targets._shooting import Later
 from jaxneuro.solvers import RK4
 
 CELL, STIMULUS, SOLVER = HodgkinHuxley(), Step(10.0, onset=3.0), FixedStep(0.05, solver=RK4())

@@ -25,7 +25,7 @@ from jaxneuro.fitters import (
     VoltageTrace,
     fit,
 )
-from jaxneuro.fitters._forced import run_along
+from jaxneuro.fitters.targets._forced import run_along
 from jaxneuro.models import SpikeCurrent, SpikeThreshold
 
 DT = 0.2  # ms

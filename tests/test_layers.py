@@ -103,6 +103,21 @@ def test_layers_point_down():
     assert not upward, "imports that point up:\n" + "\n".join(upward)
 
 
+def test_fitters_point_from_search_to_targets_and_from_uncertainty_to_both():
+    order = ["targets", "search", "", "uncertainty"]  # "": the fit and its result
+    folder = PACKAGE / "fitters"
+    upward = []
+    for path in folder.rglob("*.py"):
+        own = path.parent.name if path.parent != folder else ""
+        for line, name in imported_names(path):
+            parts = name.split(".")
+            if parts[:2] == ["jaxneuro", "fitters"] and path.name != "__init__.py":
+                target = parts[2] if parts[2] in order else ""
+                if order.index(target) > order.index(own):
+                    upward.append(f"{path.relative_to(ROOT)}:{line}: {name}")
+    assert not upward, "imports that point up:\n" + "\n".join(upward)
+
+
 def test_layers_have_no_cycle():
     graph: dict[str, set[str]] = {}
     for _, room, target in edges():

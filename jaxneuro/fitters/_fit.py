@@ -14,23 +14,23 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro._arguments import check_count
-from jaxneuro.fitters._checkpoint import Checkpoint, fingerprint
-from jaxneuro.fitters._control import Progress, checked_control
-from jaxneuro.fitters._engine import Problem, State, best_first, losses_at, residual_sizes, why_failed
-from jaxneuro.fitters._experiment import Bounds, Experiment, FreeParam, checked_free, limits
-from jaxneuro.fitters._informed import informed_starts
-from jaxneuro.fitters._joint import loss_of
-from jaxneuro.fitters._losses import AbstractLoss, checked_loss
-from jaxneuro.fitters._optimizers import chosen_optimizer
-from jaxneuro.fitters._priors import AbstractPrior, checked_priors
-from jaxneuro.fitters._residuals import Scatter, scatter
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
-from jaxneuro.fitters._stages import Run, StageReport, n_gradient_steps, run_stages
-from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._strategy import chosen_strategy, planned
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters.search._checkpoint import Checkpoint, fingerprint
+from jaxneuro.fitters.search._control import Progress, checked_control
+from jaxneuro.fitters.search._engine import Problem, State, best_first, losses_at, residual_sizes, why_failed
+from jaxneuro.fitters.search._experiment import Bounds, Experiment, FreeParam, checked_free, limits
+from jaxneuro.fitters.search._informed import informed_starts
+from jaxneuro.fitters.search._optimizers import chosen_optimizer
+from jaxneuro.fitters.search._priors import AbstractPrior, checked_priors
+from jaxneuro.fitters.search._stages import Run, StageReport, n_gradient_steps, run_stages
+from jaxneuro.fitters.search._starts import starts
+from jaxneuro.fitters.search._strategy import chosen_strategy, planned
+from jaxneuro.fitters.targets._joint import loss_of
+from jaxneuro.fitters.targets._losses import AbstractLoss, checked_loss
+from jaxneuro.fitters.targets._residuals import Scatter, scatter
+from jaxneuro.fitters.targets._targets import AbstractTarget
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import RK4, AbstractSolver, FixedStep
 

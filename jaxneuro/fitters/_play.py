@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import simulate
-from jaxneuro.fitters._electrode import Electrode
 from jaxneuro.fitters._sweeps import stimulus_of
+from jaxneuro.fitters.targets._electrode import Electrode
 from jaxneuro.models import AbstractModel
 from jaxneuro.recording import Recording, Sweep
 from jaxneuro.solvers import AbstractSolver

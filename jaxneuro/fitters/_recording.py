@@ -5,10 +5,10 @@ import numpy as np
 from jaxneuro import params
 from jaxneuro.analysis.recordings import FITable, fi_table, passive_properties
 from jaxneuro.datasets import CellFI
-from jaxneuro.fitters._experiment import Bounds
 from jaxneuro.fitters._fit import fit
 from jaxneuro.fitters._result import FitResult
-from jaxneuro.fitters._targets import FICurve
+from jaxneuro.fitters.search._experiment import Bounds
+from jaxneuro.fitters.targets._targets import FICurve
 from jaxneuro.models import LIF
 from jaxneuro.recording import Recording
 

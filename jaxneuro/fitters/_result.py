@@ -16,14 +16,14 @@ from jaxneuro import params, units
 from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._joint import Joint, JointLoss
 from jaxneuro.fitters._scores import Scores, scores_of
 from jaxneuro.fitters._sensitivity import Sensitivity
-from jaxneuro.fitters._stages import StageReport
-from jaxneuro.fitters._targets import AbstractTarget, FICurve
 from jaxneuro.fitters._text_table import text_table
-from jaxneuro.fitters._whole_file import whole_file
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.search._stages import StageReport
+from jaxneuro.fitters.search._whole_file import whole_file
+from jaxneuro.fitters.targets._joint import Joint, JointLoss
+from jaxneuro.fitters.targets._targets import AbstractTarget, FICurve
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import AbstractSolver
 from jaxneuro.stimuli import AbstractStimulus

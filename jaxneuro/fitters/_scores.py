@@ -8,11 +8,18 @@ import numpy as np
 
 from jaxneuro import params
 from jaxneuro.analysis.spike_trains import coincidence_factor
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._joint import Joint, loss_of
-from jaxneuro.fitters._spike_trains import SpikeTrains
-from jaxneuro.fitters._step_response import StepResponse
-from jaxneuro.fitters._targets import AbstractTarget, AbstractTrace, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.targets._joint import Joint, loss_of
+from jaxneuro.fitters.targets._spike_trains import SpikeTrains
+from jaxneuro.fitters.targets._step_response import StepResponse
+from jaxneuro.fitters.targets._targets import (
+    AbstractTarget,
+    AbstractTrace,
+    ClampCurrent,
+    FICurve,
+    SpikeTimes,
+    VoltageTrace,
+)
 
 __all__ = ["Scores", "scores_of", "transferred"]
 

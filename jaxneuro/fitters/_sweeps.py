@@ -7,9 +7,9 @@ import numpy as np
 from jaxneuro import circuit
 from jaxneuro._arguments import check_count, check_kind
 from jaxneuro.analysis import recordings
-from jaxneuro.fitters._electrode import Electrode
-from jaxneuro.fitters._step_response import StepResponse
-from jaxneuro.fitters._targets import SpikeTimes, VoltageTrace
+from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._step_response import StepResponse
+from jaxneuro.fitters.targets._targets import SpikeTimes, VoltageTrace
 from jaxneuro.params import is_concrete
 from jaxneuro.recording import Recording, Sweep
 from jaxneuro.stimuli import AbstractStimulus, Levels, Sampled

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from jaxneuro._version import __version__
 from jaxneuro.fitters import FitResult, Joint
-from jaxneuro.fitters._whole_file import whole_file
+from jaxneuro.fitters.search._whole_file import whole_file
 from jaxneuro.plot._fit import plot_fit
 from jaxneuro.plot._style import style
 from jaxneuro.plot._terms import plot_residuals, plot_terms

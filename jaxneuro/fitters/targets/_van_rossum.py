@@ -9,9 +9,9 @@ from jaxtyping import Array, Float
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import shortfall
 from jaxneuro.analysis.spike_trains import van_rossum_distance
-from jaxneuro.fitters._losses import AbstractNumber
-from jaxneuro.fitters._samples import positive_number
-from jaxneuro.fitters._targets import SpikeTimes
+from jaxneuro.fitters.targets._losses import AbstractNumber
+from jaxneuro.fitters.targets._samples import positive_number
+from jaxneuro.fitters.targets._targets import SpikeTimes
 
 __all__ = ["VanRossumLoss"]
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._experiment import Experiment, FreeParam
-from jaxneuro.fitters._joint import Joint
-from jaxneuro.fitters._passive import passive_start
-from jaxneuro.fitters._stages import StageReport
-from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
-from jaxneuro.fitters._weak_form import conductances, weak_start
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.search._experiment import Experiment, FreeParam
+from jaxneuro.fitters.search._passive import passive_start
+from jaxneuro.fitters.search._stages import StageReport
+from jaxneuro.fitters.search._weak_form import conductances, weak_start
+from jaxneuro.fitters.targets._joint import Joint
+from jaxneuro.fitters.targets._targets import AbstractTarget, VoltageTrace
 from jaxneuro.sweeps import sobol
 
 __all__ = ["informed_starts"]

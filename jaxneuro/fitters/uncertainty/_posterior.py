@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxneuro._arguments import check_count
-from jaxneuro.fitters._draws import AbstractDraws, table_of
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._experiment import limits
-from jaxneuro.fitters._priors import AbstractPrior, LogNormal
 from jaxneuro.fitters._result import FitResult, check_result
-from jaxneuro.fitters._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.search._experiment import limits
+from jaxneuro.fitters.search._priors import AbstractPrior, LogNormal
+from jaxneuro.fitters.search._transforms import Above, AbstractTransform, Below, Between, BetweenPositive, Unbounded
+from jaxneuro.fitters.uncertainty._draws import AbstractDraws, table_of
 from jaxneuro.numerics import where
 
 __all__ = ["Posterior", "posterior"]

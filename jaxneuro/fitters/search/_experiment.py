@@ -9,8 +9,8 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from jaxneuro import params
-from jaxneuro.fitters._targets import AbstractTarget
-from jaxneuro.fitters._transforms import AbstractTransform, transform_for
+from jaxneuro.fitters.search._transforms import AbstractTransform, transform_for
+from jaxneuro.fitters.targets._targets import AbstractTarget
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from jaxneuro.analysis.recordings import find_spikes
 from jaxneuro.channels import Leak
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._experiment import Experiment, FreeParam, checked_free
-from jaxneuro.fitters._losses import TraceLoss
-from jaxneuro.fitters._stages import polished
-from jaxneuro.fitters._starts import starts
-from jaxneuro.fitters._targets import VoltageTrace
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.search._experiment import Experiment, FreeParam, checked_free
+from jaxneuro.fitters.search._stages import polished
+from jaxneuro.fitters.search._starts import starts
+from jaxneuro.fitters.targets._losses import TraceLoss
+from jaxneuro.fitters.targets._targets import VoltageTrace
 from jaxneuro.models import AbstractMembrane, AbstractModel, Membrane
 from jaxneuro.solvers import FixedStep
 

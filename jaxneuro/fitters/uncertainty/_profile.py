@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import params
-from jaxneuro.fitters._engine import Problem
-from jaxneuro.fitters._experiment import Experiment
 from jaxneuro.fitters._result import FitResult, check_result
-from jaxneuro.fitters._stages import polished
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.search._experiment import Experiment
+from jaxneuro.fitters.search._stages import polished
 
 __all__ = ["Profile", "profile"]
 

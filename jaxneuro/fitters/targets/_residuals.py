@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import numpy as np
 
-from jaxneuro.fitters._joint import Joint, JointLoss
-from jaxneuro.fitters._losses import AbstractLoss, AbstractNumber, AbstractResiduals
-from jaxneuro.fitters._shooting import MultipleShooting
-from jaxneuro.fitters._spike_trains import SpikeTrains
-from jaxneuro.fitters._step_response import FeatureLoss
-from jaxneuro.fitters._targets import AbstractTarget, SpikeTimes, VoltageTrace
-from jaxneuro.fitters._trace_losses import PhasePlaneLoss, WindowLoss
+from jaxneuro.fitters.targets._joint import Joint, JointLoss
+from jaxneuro.fitters.targets._losses import AbstractLoss, AbstractNumber, AbstractResiduals
+from jaxneuro.fitters.targets._shooting import MultipleShooting
+from jaxneuro.fitters.targets._spike_trains import SpikeTrains
+from jaxneuro.fitters.targets._step_response import FeatureLoss
+from jaxneuro.fitters.targets._targets import AbstractTarget, SpikeTimes, VoltageTrace
+from jaxneuro.fitters.targets._trace_losses import PhasePlaneLoss, WindowLoss
 
 __all__ = ["Scatter", "has_residuals", "scatter"]
 

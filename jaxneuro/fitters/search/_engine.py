@@ -16,14 +16,14 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxneuro import params
 from jaxneuro._solution import Solution
-from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._joint import JointLoss, JointPrediction
-from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._optimizers import n_searched
-from jaxneuro.fitters._priors import AbstractPrior
-from jaxneuro.fitters._residuals import has_residuals
-from jaxneuro.fitters._targets import AbstractTarget
-from jaxneuro.fitters._transforms import AbstractTransform
+from jaxneuro.fitters.search._experiment import Experiment
+from jaxneuro.fitters.search._optimizers import n_searched
+from jaxneuro.fitters.search._priors import AbstractPrior
+from jaxneuro.fitters.search._transforms import AbstractTransform
+from jaxneuro.fitters.targets._joint import JointLoss, JointPrediction
+from jaxneuro.fitters.targets._losses import AbstractLoss
+from jaxneuro.fitters.targets._residuals import has_residuals
+from jaxneuro.fitters.targets._targets import AbstractTarget
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, outcome_names

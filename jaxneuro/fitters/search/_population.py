@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._engine import Problem, losses_at
+from jaxneuro.fitters.search._engine import Problem, losses_at
 
 __all__ = ["Population", "Search"]
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from jaxneuro._arguments import check_kind
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, shortfall
-from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters.targets._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 
 __all__ = [
     "AbstractLoss",

@@ -11,9 +11,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro._solution import Solution
-from jaxneuro.fitters._losses import AbstractNumber, AbstractResiduals
-from jaxneuro.fitters._samples import positive_number
-from jaxneuro.fitters._targets import VoltageTrace
+from jaxneuro.fitters.targets._losses import AbstractNumber, AbstractResiduals
+from jaxneuro.fitters.targets._samples import positive_number
+from jaxneuro.fitters.targets._targets import VoltageTrace
 
 __all__ = ["PhasePlaneLoss", "SoftDTW", "WindowLoss"]
 

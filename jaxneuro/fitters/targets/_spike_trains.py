@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.analysis.spike_trains import as_trials
-from jaxneuro.fitters._forced import ForcedRun, run_along
-from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._samples import check_covered
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters.targets._forced import ForcedRun, run_along
+from jaxneuro.fitters.targets._losses import AbstractLoss
+from jaxneuro.fitters.targets._samples import check_covered
+from jaxneuro.fitters.targets._targets import AbstractTarget
 from jaxneuro.models import AbstractModel, EscapeRate
 from jaxneuro.params import is_concrete
 from jaxneuro.solvers import AbstractSolver, ExactSpikes

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxneuro.fitters._checkpoint import Checkpoint
+from jaxneuro.fitters.search._checkpoint import Checkpoint
 from jaxneuro.params import is_concrete
 
 __all__ = ["Control", "Progress", "checked_control"]

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from jaxneuro.fitters._joint import Joint, drawn
-from jaxneuro.fitters._losses import TraceLoss
-from jaxneuro.fitters._nudging import can_be_nudged
-from jaxneuro.fitters._population import Population
-from jaxneuro.fitters._spike_trains import SpikeTrains
-from jaxneuro.fitters._stages import Stage
-from jaxneuro.fitters._step_response import StepResponse
-from jaxneuro.fitters._targets import AbstractTarget, SpikeTimes, VoltageTrace
-from jaxneuro.fitters._van_rossum import VanRossumLoss
+from jaxneuro.fitters.search._population import Population
+from jaxneuro.fitters.search._stages import Stage
+from jaxneuro.fitters.targets._joint import Joint, drawn
+from jaxneuro.fitters.targets._losses import TraceLoss
+from jaxneuro.fitters.targets._nudging import can_be_nudged
+from jaxneuro.fitters.targets._spike_trains import SpikeTrains
+from jaxneuro.fitters.targets._step_response import StepResponse
+from jaxneuro.fitters.targets._targets import AbstractTarget, SpikeTimes, VoltageTrace
+from jaxneuro.fitters.targets._van_rossum import VanRossumLoss
 from jaxneuro.models import AbstractModel
 
 __all__ = ["STRATEGIES", "chosen_strategy", "planned"]

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro._simulate import simulate
-from jaxneuro.fitters._losses import AbstractResiduals
-from jaxneuro.fitters._nudging import can_be_nudged
-from jaxneuro.fitters._targets import AbstractTarget, VoltageTrace
+from jaxneuro.fitters.targets._losses import AbstractResiduals
+from jaxneuro.fitters.targets._nudging import can_be_nudged
+from jaxneuro.fitters.targets._targets import AbstractTarget, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import is_concrete
 from jaxneuro.results import RESULTS, worst

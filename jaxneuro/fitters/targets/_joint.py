@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro._arguments import check_kind
-from jaxneuro.fitters._losses import (
+from jaxneuro.fitters.targets._losses import (
     AbstractLoss,
     CurrentLoss,
     FILoss,
@@ -18,10 +18,10 @@ from jaxneuro.fitters._losses import (
     TraceLoss,
     checked_loss,
 )
-from jaxneuro.fitters._shooting import MultipleShooting, ShootingLoss
-from jaxneuro.fitters._spike_trains import SpikeLikelihood, SpikeTrains
-from jaxneuro.fitters._step_response import FeatureLoss, StepResponse
-from jaxneuro.fitters._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
+from jaxneuro.fitters.targets._shooting import MultipleShooting, ShootingLoss
+from jaxneuro.fitters.targets._spike_trains import SpikeLikelihood, SpikeTrains
+from jaxneuro.fitters.targets._step_response import FeatureLoss, StepResponse
+from jaxneuro.fitters.targets._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
 from jaxneuro.results import RESULTS, worst

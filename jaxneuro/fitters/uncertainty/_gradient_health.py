@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._engine import Problem
 from jaxneuro.fitters._result import FitResult, check_result
-from jaxneuro.fitters._targets import AbstractTrace
+from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.targets._targets import AbstractTrace
 
 __all__ = ["GradientHealth", "gradient_health"]
 

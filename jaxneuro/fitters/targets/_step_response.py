@@ -11,11 +11,11 @@ from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import check_one_neuron
-from jaxneuro.fitters._electrode import Electrode
-from jaxneuro.fitters._features import LAGS, SpikeFeatures, spike_features
-from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._samples import samples, whole_fraction
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._features import LAGS, SpikeFeatures, spike_features
+from jaxneuro.fitters.targets._losses import AbstractLoss
+from jaxneuro.fitters.targets._samples import samples, whole_fraction
+from jaxneuro.fitters.targets._targets import AbstractTarget
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
 from jaxneuro.numerics import interpolated
 from jaxneuro.solvers import AbstractSolver, FixedStep, default_fixed_solver

@@ -14,10 +14,10 @@ from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
-from jaxneuro.fitters._electrode import Electrode
-from jaxneuro.fitters._initial_state import state_from, state_params
-from jaxneuro.fitters._nudging import Guide, Nudged
-from jaxneuro.fitters._samples import (
+from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._initial_state import state_from, state_params
+from jaxneuro.fitters.targets._nudging import Guide, Nudged
+from jaxneuro.fitters.targets._samples import (
     check_covered,
     check_equal_lengths,
     checked_mask,

@@ -9,14 +9,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.fitters._checkpoint import Checkpoint
-from jaxneuro.fitters._control import Control, Progress
-from jaxneuro.fitters._engine import CHUNK, Problem, State, advance, best_first, initial_state, losses_at, restarted
-from jaxneuro.fitters._experiment import Experiment
-from jaxneuro.fitters._losses import AbstractLoss
-from jaxneuro.fitters._optimizers import idle
-from jaxneuro.fitters._population import Population, Search
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters.search._checkpoint import Checkpoint
+from jaxneuro.fitters.search._control import Control, Progress
+from jaxneuro.fitters.search._engine import (
+    CHUNK,
+    Problem,
+    State,
+    advance,
+    best_first,
+    initial_state,
+    losses_at,
+    restarted,
+)
+from jaxneuro.fitters.search._experiment import Experiment
+from jaxneuro.fitters.search._optimizers import idle
+from jaxneuro.fitters.search._population import Population, Search
+from jaxneuro.fitters.targets._losses import AbstractLoss
+from jaxneuro.fitters.targets._targets import AbstractTarget
 
 if TYPE_CHECKING:
     import optax

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxneuro._arguments import check_kind
 from jaxneuro._version import __version__
-from jaxneuro.fitters._whole_file import whole_file
+from jaxneuro.fitters.search._whole_file import whole_file
 from jaxneuro.params import is_concrete
 
 __all__ = ["Checkpoint", "fingerprint"]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxneuro._arguments import check_count
-from jaxneuro.fitters._experiment import Bounds, FreeParam, limits
+from jaxneuro.fitters.search._experiment import Bounds, FreeParam, limits
 from jaxneuro.sweeps import sobol
 
 __all__ = ["starts"]

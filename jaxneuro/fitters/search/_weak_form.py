@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro import params
 from jaxneuro.channels import AbstractOhmicChannel
-from jaxneuro.fitters._experiment import Experiment, FreeParam
+from jaxneuro.fitters.search._experiment import Experiment, FreeParam
 from jaxneuro.models import AbstractMembrane, AbstractModel, IdealClamp
 from jaxneuro.solvers import FixedStep
 

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro._arguments import check_count
-from jaxneuro.fitters._draws import AbstractDraws, table_of
-from jaxneuro.fitters._engine import Problem, residual_sizes
-from jaxneuro.fitters._joint import Joint
 from jaxneuro.fitters._result import FitResult, check_result
-from jaxneuro.fitters._spike_trains import SpikeTrains
-from jaxneuro.fitters._stages import polished
-from jaxneuro.fitters._targets import AbstractTarget
+from jaxneuro.fitters.search._engine import Problem, residual_sizes
+from jaxneuro.fitters.search._stages import polished
+from jaxneuro.fitters.targets._joint import Joint
+from jaxneuro.fitters.targets._spike_trains import SpikeTrains
+from jaxneuro.fitters.targets._targets import AbstractTarget
+from jaxneuro.fitters.uncertainty._draws import AbstractDraws, table_of
 
 __all__ = ["Bootstrap", "bootstrap"]
 

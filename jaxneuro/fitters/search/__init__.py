@@ -1,0 +1,3 @@
+"""How parameters are found: free ones and their starts, stages, steps, populations, checkpoints."""
+
+__all__ = []
