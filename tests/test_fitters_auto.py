@@ -91,10 +91,11 @@ def test_auto_fits_electrode_filter_and_initial_voltage_too():
         assert abs(result.params[name].value - value) < 4 * result.params[name].std < 0.03 * abs(value), name
 
 
-def test_each_trace_tells_its_own_resistance_and_first_voltage():
-    """And all of them one capacitance, around which the starts lie."""
+@pytest.mark.parametrize("with_capacitance", [True, False])
+def test_each_trace_tells_its_own_resistance_and_first_voltage(with_capacitance):
+    """The same of all starts, which lie around one capacitance, if it is free, and conductances."""
     traces = {"a": trace(8.0, R_s=20.0, y0=CELL.init_state()), "b": trace(9.0, seed=1, y0=CELL.init_state())}
-    free = {"na.g_max": (30.0, 480.0), "C_m": (0.3, 3.0)}
+    free = {"na.g_max": (30.0, 480.0)} | ({"C_m": (0.3, 3.0)} if with_capacitance else {})
     free |= {f"{name}.electrode.R_s": (0.0, 100.0) for name in traces} | {"b.y0.V": (-90.0, -40.0)}
     target = Joint(traces)
     chosen = checked_free(Experiment(CELL, target), free)
@@ -105,7 +106,8 @@ def test_each_trace_tells_its_own_resistance_and_first_voltage():
     np.testing.assert_allclose(values["a.electrode.R_s"], 20.0, atol=1.5)
     np.testing.assert_allclose(values["b.electrode.R_s"], R_S, rtol=0.03)
     np.testing.assert_allclose(values["b.y0.V"], -65.0, atol=1.0)
-    assert len(set(np.round(np.asarray(values["C_m"]), 3))) == 4
+    for name in list(free)[: 1 + with_capacitance]:
+        assert len(set(np.round(np.asarray(values[name]), 3))) == 4, name
     assert [report.name for report in reports] == ["passive fit", "passive fit", "convex start"]
 
 

@@ -47,7 +47,8 @@ def informed_starts(
     columns, known, reports = _with_passive(problem, free, columns)
     problem = dataclasses.replace(problem, experiment=problem.holding(known))
     columns |= _first_voltages(problem, free, len(u0))
-    columns, convex = _with_conductances(_views(problem, free)[0], columns, set(known) - {"C_m"})
+    settled = {name for name in known if _is_resistance(free[name])}
+    columns, convex = _with_conductances(_views(problem, free)[0], columns, settled)
     u = jnp.stack([jnp.asarray(columns[name], u0.dtype) for name in free], axis=1)
     return u, [*reports, *convex]
 
@@ -82,6 +83,10 @@ def _inside(one: FreeParam, value: Array | float) -> Float[np.ndarray, "*s"]:
     return np.clip(np.nan_to_num(np.asarray(one.transform.inverse(jnp.asarray(value)))), -_INSIDE, _INSIDE)
 
 
+def _is_resistance(one: FreeParam) -> bool:
+    return one.paths[0].endswith(".R_s")
+
+
 def _with_passive(
     problem: Problem, free: Mapping[str, FreeParam], columns: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, float], list[StageReport]]:
@@ -98,8 +103,7 @@ def _with_passive(
             reports.append(StageReport("passive fit", 0, n_runs, time.perf_counter() - began, found.loss))
     new = {}
     for name, value in known.items():
-        is_sure = free[name].paths[0].endswith(".R_s")
-        offsets = np.zeros_like(columns[name]) if is_sure else _AROUND * columns[name]
+        offsets = np.zeros_like(columns[name]) if _is_resistance(free[name]) else _AROUND * columns[name]
         offsets[0] = 0.0
         new[name] = _inside(free[name], value) + offsets
     return columns | new, known, reports
@@ -121,11 +125,12 @@ def _with_conductances(
 ) -> tuple[dict[str, np.ndarray], list[StageReport]]:
     """Conductances from the data, at the best of several kinetics around a start's own; without kinetics all starts
     would have the same, so that the others lie around it."""
-    if not conductances(view.experiment.model, view.free):
+    linear = conductances(view.experiment.model, view.free)
+    if not linear:
         return columns, []
     began = time.perf_counter()
     own = {name: one for name, one in view.free.items() if ".y0." not in one.paths[0]}
-    kinetic = [name for name in own if name not in conductances(view.experiment.model, own)]
+    kinetic = [name for name in own if name not in linear]
     offsets = _offsets([name for name in kinetic if name not in settled])
     n_candidate = len(next(iter(offsets.values()), (0,)))
     candidates = {
@@ -139,10 +144,9 @@ def _with_conductances(
     found = weak_start(view.experiment, own, candidates)
     new = {}
     for name, values in found.values.items():
-        u = _inside(own[name], values)
-        around = _AROUND * columns[name]
+        around = np.zeros_like(columns[name]) if offsets or name not in linear else _AROUND * columns[name]
         around[0] = 0.0
-        new[name] = u if offsets else u + around
+        new[name] = _inside(own[name], values) + around
     return columns | new, [StageReport("convex start", 0, found.n_runs, time.perf_counter() - began, None)]
 
 
