@@ -11,6 +11,8 @@ from jaxneuro.fitters import (
     ClampCurrent,
     Electrode,
     Joint,
+    LogNormal,
+    Normal,
     PhasePlaneLoss,
     SoftDTW,
     SpikeTimes,
@@ -72,6 +74,19 @@ def test_option_of_fit_that_makes_no_sense_is_refused(match, error, options):
         fit(CELL, TRACE, free=FREE, **options)
 
 
+def test_priors_and_ties_that_contradict_themselves_are_refused():
+    for prior in (Normal(-1.0, 0.1), LogNormal(100.0, 0.2)):
+        with refused(
+            "`priors` must suit the bounds of 'leak.g_max', 0.1 to 1, but is around .* 3 standard deviations "
+        ):
+            fit(CELL, TRACE, free=FREE, priors={"leak.g_max": prior})
+    with refused(r"`free` must tie parameters of one unit, but 'na.g_max = C_m' has mS/cm\^2 and uF/cm\^2; "):
+        fit(CELL, TRACE, free={"na.g_max = C_m": (1.0, 10.0)})
+    with_state = VoltageTrace(0.1, V, Step(1.0), y0=CELL.init_state())
+    with refused("names 'y0.foo', which the initial state has not; it has y0.V, y0.gates.na.m"):
+        fit(CELL, with_state, free={"y0.foo": (0.0, 1.0)})
+
+
 @pytest.mark.parametrize(
     ("name", "match"),
     [
@@ -130,6 +145,11 @@ def test_posterior_plot_of_another_kind_is_refused():
         ("`t1` must lie within the sweep, 0 to 4 ms after its first sample, but is -5; ", {"t1": -5}),
         ("`t1` must lie within the sweep, .* but is 1000000.0; ", {"t1": 1e6}),
         ("`every` must be a whole number of at least 1, but is 0; ", {"every": 0}),
+        (r"`area` must be a positive number \[um\^2\], but is 0; ", {"area": 0}),
+        (
+            r"`area` must be that of the electrode, 1000 um\^2, but is 20000; ",
+            {"area": 2e4, "electrode": Electrode(area=1e3)},
+        ),
         (r"`without_spikes` must be two times >= 0 \[ms\], .* but is 3.0; ", {"without_spikes": 3.0}),
         (r"`without_spikes` must be two times >= 0 \[ms\], .* but is \(-1, 2\); ", {"without_spikes": (-1, 2)}),
     ],

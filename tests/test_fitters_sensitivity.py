@@ -1,7 +1,5 @@
 """What a fit says about what its data determine."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from refusals import refused
@@ -149,14 +147,3 @@ def test_joint_of_like_sweeps_has_standard_deviations_whatever_their_commands():
         unsure = fit(cell, target, free=free, **options)
         assert unsure.sensitivity is None and reason in unsure.why_unsure
         assert f"Standard deviations are not known: {unsure.why_unsure}." in unsure.table()
-
-
-def test_other_numbers_of_spikes_are_said():
-    target = SpikeTimes([20.0, 40.0, 60.0], Step(0.4), t1=80.0)
-    silent = fit(LIF(), target, free={"V_th": (-20.0, -10.0)}, n_starts=1, steps=2, progress=False)
-    assert "other numbers of spikes than the data: 0 for 3." in silent.table()
-    both = dataclasses.replace(silent, target=Joint({"a": target}), problem=None)
-    assert "0 for 3 in a." in both.open_questions[0]
-    true = np.asarray(simulate(LIF(), Step(0.4), t1=80.0).spikes)
-    met = fit(LIF(), SpikeTimes(true, Step(0.4), t1=80.0), free={"V_th": (-51.0, -49.0)}, n_starts=2, progress=False)
-    assert not any("spikes" in sentence for sentence in met.open_questions)

@@ -16,6 +16,7 @@ from jaxneuro import params, units
 from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import simulate
 from jaxneuro._version import __version__
+from jaxneuro.fitters._doubts import doubts
 from jaxneuro.fitters._scores import Scores, scores_of
 from jaxneuro.fitters._sensitivity import Sensitivity
 from jaxneuro.fitters._text_table import text_table
@@ -151,20 +152,13 @@ class FitResult:
         """The same of the data that were held out, empty if none were."""
         return {} if self.held_out is None else scores_of(self.held_out, self.held_out_prediction)
 
-    @property
+    @functools.cached_property
     def open_questions(self) -> list[str]:
-        """What the data leave open, in sentences; or why that is not known."""
-        unsure = [f"Standard deviations are not known: {self.why_unsure}."]
-        return self._missed_spikes() + (unsure if self.sensitivity is None else self.sensitivity.sentences())
-
-    def _missed_spikes(self) -> list[str]:
-        """Where the model has fewer or more spikes than the data that it was fitted to."""
-        found = []
-        for term, of_term in self.scores.items():
-            of_data, of_model = (of_term.get(f"spikes of {name}", (np.nan, ""))[0] for name in ("data", "model"))
-            if np.isfinite(of_data) and of_data != of_model:
-                found.append(f"{of_model:g} for {of_data:g}" + ("" if term == "all" else f" in {term}"))
-        return [f"The model has other numbers of spikes than the data: {', '.join(found)}."] if found else []
+        """What speaks against the fit and what the data leave open, in sentences; or why that is not known."""
+        found = doubts(self.target, self.prediction, self.scores, has_std=self.sensitivity is not None)
+        if self.sensitivity is None:
+            return [*found, f"Standard deviations are not known: {self.why_unsure}."]
+        return found + self.sensitivity.sentences()
 
     def report(self, path: str | os.PathLike, title: str = "Fit") -> None:
         """Write one HTML file with figures, parameters, intervals, errors and stages."""

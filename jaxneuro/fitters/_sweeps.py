@@ -46,18 +46,20 @@ def trace_of(
     electrode: Electrode | None = None,
     without_spikes: tuple[float, float] | None = None,
     threshold: float = -10.0,
+    y0: Any = None,
 ) -> VoltageTrace:
     """The voltage of a sweep as a target.
 
     **Arguments:** `sweep`, of a `Recording`; `t1`, where it ends [ms after its first sample]; `every`, take one sample
     of so many (`Recording.prepared` filters first); `area` [um^2], of a membrane; `electrode`, what the
     amplifier adds; `without_spikes`, how long before and after each spike data and model are not compared [ms];
-    `threshold`, which a spike crosses [mV].
+    `threshold`, which a spike crosses [mV]; `y0`, the state at the first sample, see `VoltageTrace`.
 
     >>> trace_of(recording[3], t1=650.0, electrode=Electrode(R_s=15.0), without_spikes=(2.0, 5.0))
     """
     every = check_count("every", every, 1, 4)
     _check_sweep(sweep, t1)
+    _check_areas(area, electrode)
     ts = sweep.ts - sweep.ts[0]
     n = ts.size if t1 is None else int(np.searchsorted(ts, t1 + 0.5 * sweep.dt))
     ts, voltage = ts[:n:every], sweep.voltage[:n:every]
@@ -65,7 +67,7 @@ def trace_of(
     if without_spikes is not None:
         spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
         mask = recordings.is_between_spikes(ts, spikes, *_checked_margins(without_spikes))
-    return VoltageTrace(ts, voltage, stimulus_of(sweep, t1=t1, area=area), electrode=electrode, mask=mask)
+    return VoltageTrace(ts, voltage, stimulus_of(sweep, t1=t1, area=area), electrode=electrode, mask=mask, y0=y0)
 
 
 def _check_sweep(sweep: Any, t1: Any) -> None:
@@ -75,6 +77,16 @@ def _check_sweep(sweep: Any, t1: Any) -> None:
         raise ValueError(
             f"Argument `t1` must lie within the sweep, 0 to {end:g} ms after its first sample, but is {t1!r}; lower "
             "it, or leave it out."
+        )
+
+
+def _check_areas(area: Any, electrode: Electrode | None) -> None:
+    if area is not None and not (is_concrete(area) and 0 < area < np.inf):
+        raise ValueError(f"Argument `area` must be a positive number [um^2], but is {area!r}; give e.g. 2e4.")
+    own = None if electrode is None else electrode.area
+    if own is not None and area is not None and not np.isclose(float(own), area):
+        raise ValueError(
+            f"Argument `area` must be that of the electrode, {float(own):g} um^2, but is {area:g}; give both one value."
         )
 
 

@@ -53,7 +53,7 @@ _FIRST_DAMPING = 1e-2
 _SHORTER = 0.3  # share of a step of a likelihood that failed, which is tried next
 _HALVINGS = 14.0  # of its steps: an exponential may be overshot by as much
 _INNER = 12  # steps of the convex problem that a likelihood linearises to
-_LARGEST_EXPONENT = 200.0  # of a prior that is far off, whose loss still is a number
+_LARGEST_EXPONENT = 20.0  # of priors, where no data contradict them as much
 _WALL = 1e30  # loss of a simulation that fails, to a line search
 _LATER_DAMPING = 1e-3  # of a stage that begins where another has ended
 
@@ -118,10 +118,13 @@ class Problem(eqx.Module):
         penalty = sum(deviation**2 for deviation in deviations.values())
         if not self.tells_scatter or not deviations:
             return loss + self.prior_weight * penalty
-        grown = jnp.exp(jnp.minimum(jax.lax.stop_gradient(penalty) / self.n_data, _LARGEST_EXPONENT))
+        mean = jax.lax.stop_gradient(penalty) / self.n_data
+        slope = jnp.exp(jnp.minimum(mean, _LARGEST_EXPONENT))
+        # a prior that is far off goes on straight, so that the loss stays a number and falls towards it
+        grown = slope * (1 + jax.nn.relu(mean - _LARGEST_EXPONENT))
         # value and slopes are those of the product, and each deviation has a curvature of its own, as a residual has
-        share = jax.lax.stop_gradient(loss) / self.n_data
-        return jax.lax.stop_gradient(grown) * (loss + share * (penalty - jax.lax.stop_gradient(penalty)))
+        share = slope * jax.lax.stop_gradient(loss) / self.n_data
+        return grown * loss + share * (penalty - jax.lax.stop_gradient(penalty))
 
     @property
     def is_likelihood(self) -> bool:

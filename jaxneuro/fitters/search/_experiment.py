@@ -78,8 +78,17 @@ def checked_free(experiment: Experiment, free: Any) -> dict[str, FreeParam]:
                     f"Argument `free` must name each parameter once, but {first!r} and {name!r} are "
                     "the same one; drop one of them."
                 )
+        _check_one_unit(name, [infos[path].unit for path in paths])
         found[name] = FreeParam(paths, bounds, _single(experiment, name, paths[0], info), info)
     return found
+
+
+def _check_one_unit(name: str, units: list[str]) -> None:
+    if len(set(units)) > 1:
+        raise ValueError(
+            f"Argument `free` must tie parameters of one unit, but {name!r} has {' and '.join(dict.fromkeys(units))}; "
+            "free them one by one."
+        )
 
 
 def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
@@ -96,12 +105,13 @@ def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
     if _has(experiment.target, name) and not _has(experiment.model, name):
         return (f"target.{_resolved(experiment.target, name)}",)
     if not _has(experiment.model, name):
-        _check_no_part(name)
+        _check_part(experiment, name)
     return (f"model.{params.resolve(experiment.model, name)}",)
 
 
-def _check_no_part(name: str) -> None:
+def _check_part(experiment: Experiment, name: str) -> None:
     """Raise a ValueError for a parameter of what a target may have, but this one has not."""
+    there = params.params(experiment.target)
     part, last = name.split(".")[-2:][0] if "." in name else "", name.split(".")[-1]
     if part == "y0" or ".y0." in f".{name}":
         missing, example = "initial state", "VoltageTrace(..., y0=model.init_state())"
@@ -111,6 +121,9 @@ def _check_no_part(name: str) -> None:
         missing, example = "electrode", "VoltageTrace(..., electrode=Electrode(R_s=15.0))"
     else:
         return
+    if missing == "initial state" and any(".y0." in f".{path}" for path in there):
+        known = ", ".join(path for path in there if ".y0." in f".{path}")
+        raise ValueError(f"Argument `free` names {name!r}, which the initial state has not; it has {known}.")
     raise ValueError(f"Argument `free` names {name!r}, but the target has no {missing}; give it one, {example}.")
 
 

@@ -8,14 +8,23 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxneuro.fitters.search._experiment import limits
 from jaxneuro.numerics import as_floats
 from jaxneuro.params import is_concrete
 
 __all__ = ["AbstractPrior", "LogNormal", "Normal", "checked_priors"]
 
 
+_FAR = 3.0  # standard deviations
+
+
 class AbstractPrior(eqx.Module):
     """A distribution whose negative logarithm is half the square of `deviation`, up to a constant."""
+
+    @property
+    @abc.abstractmethod
+    def middle(self) -> Float[Array, ""]:
+        """The value that is likeliest, or the median."""
 
     @abc.abstractmethod
     def deviation(self, value: Float[Array, ""]) -> Float[Array, ""]:
@@ -35,6 +44,10 @@ class Normal(AbstractPrior):
         _check_positive("std", std)
         self.mean, self.std = as_floats(mean, std)
 
+    @property
+    def middle(self) -> Float[Array, ""]:
+        return self.mean
+
     def deviation(self, value: Float[Array, ""]) -> Float[Array, ""]:
         return (value - self.mean) / self.std
 
@@ -53,6 +66,10 @@ class LogNormal(AbstractPrior):
         _check_positive("sigma", sigma)
         self.median, self.sigma = as_floats(median, sigma)
 
+    @property
+    def middle(self) -> Float[Array, ""]:
+        return self.median
+
     def deviation(self, value: Float[Array, ""]) -> Float[Array, ""]:
         return jnp.log(value / self.median) / self.sigma
 
@@ -70,11 +87,17 @@ def checked_priors(priors: Any, free: Mapping[str, Any]) -> dict[str, AbstractPr
                 f"Argument `priors` must hold Normal or LogNormal, but is {prior!r} for {name!r}; write e.g. "
                 "Normal(-70.0, 3.0)."
             )
-        low = free[name].bounds[0]
-        if isinstance(prior, LogNormal) and (low is None or low < 0):
+        low, high = limits(free[name].bounds)
+        if isinstance(prior, LogNormal) and low < 0:
             raise ValueError(
                 f"Argument `priors` must be Normal where a parameter may be negative, but is LogNormal for {name!r}; "
                 "raise its lower bound to 0 or more."
+            )
+        nearest = jnp.clip(prior.middle, low, high)
+        if not abs(float(prior.deviation(nearest))) < _FAR:
+            raise ValueError(
+                f"Argument `priors` must suit the bounds of {name!r}, {low:g} to {high:g}, but is around "
+                f"{float(prior.middle):g}, more than {_FAR:g} standard deviations beyond; move one of them."
             )
     return given
 

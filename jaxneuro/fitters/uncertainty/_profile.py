@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import params
+from jaxneuro._arguments import check_count
 from jaxneuro.fitters._result import FitResult, check_result
 from jaxneuro.fitters.search._engine import Problem
 from jaxneuro.fitters.search._experiment import Experiment
 from jaxneuro.fitters.search._stages import polished
+from jaxneuro.fitters.targets._samples import positive_number
 
 __all__ = ["Profile", "profile"]
 
@@ -50,6 +52,8 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
     25:1923. doi:10.1093/bioinformatics/btp358
     """
     check_result(result)
+    n, steps = check_count("n", n, 1, 4), check_count("steps", steps, 1, 20)
+    width = float(positive_number("width", width, "standard deviations", 4.0))
     if name not in result.params:
         raise ValueError(
             f"Argument `name` must be a fitted parameter, but is {name!r}; {params.guess(name, result.params)}."
