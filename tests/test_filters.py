@@ -93,7 +93,10 @@ def test_corner_and_resistance_of_an_electrode_are_recovered_from_a_trace():
 
 
 def test_step_responses_and_played_recordings_are_filtered_too():
-    cell, electrode = Membrane(channels={"leak": Leak(g_max=0.2, E_rev=-65.0)}), Electrode(R_s=30.0, corner=0.5)
+    cell, electrode = (
+        Membrane(channels={"leak": Leak(g_max=0.2, E_rev=-65.0)}),
+        Electrode(R_s=30.0, area=1e5, corner=0.5),
+    )
     target = StepResponse(0.05, np.full(400, -65.0), amplitude=1.0, onset=5.0, electrode=electrode)
     solution = target.predict(cell, FixedStep(0.05))
     raw = solution.voltage + electrode.added(target.stimulus(solution.ts))
@@ -101,6 +104,10 @@ def test_step_responses_and_played_recordings_are_filtered_too():
     ts = 0.05 * np.arange(400)
     recording = Recording((Sweep(ts, np.full(400, -65.0), 1e3 * (ts >= 5.0), 0),), "made up")
     played = play(cell, recording, electrode=electrode, area=1e5, solver=FixedStep(0.05)).recording[0].voltage
-    bare = play(cell, recording, electrode=Electrode(R_s=30.0), area=1e5, solver=FixedStep(0.05)).recording[0].voltage
+    bare = (
+        play(cell, recording, electrode=Electrode(R_s=30.0, area=1e5), area=1e5, solver=FixedStep(0.05))
+        .recording[0]
+        .voltage
+    )
     np.testing.assert_allclose(played, by_scipy(bare, 0.05, 0.5), atol=1e-6)
     assert np.ptp(bare - played) > 1.0

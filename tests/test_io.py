@@ -95,6 +95,7 @@ def test_abf_reads_its_waveform_file(data_dir, tmp_path):
     path.write_bytes((data_dir / "abf/171116sh_0017.abf").read_bytes())
     with refused(r"waveform file 'sine sweep magnitude 20\.abf' or .*`stimulus_folder`"):
         read_recording(path)
+    (tmp_path / "nowhere").mkdir()
     with refused(r"but it is not in '.*nowhere' and '.*'; "):
         read_recording(path, stimulus_folder=tmp_path / "nowhere")
     recording = read_recording(path, stimulus_folder=data_dir / "abf")
