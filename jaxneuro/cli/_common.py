@@ -76,14 +76,12 @@ def usual_currents(neuron: AbstractModel) -> tuple[float, float]:
     return _CURRENTS[neuron.input_unit]
 
 
-def start(out: Path | None) -> None:
+def start(out: Path) -> None:
     """Set up jax for the command line: double precision and a compilation cache that lasts; and make sure of the output
     folder, before anything is computed for it."""
     import jax
 
-    if out is not None:
-        check_output(out)
-
+    check_output(out)
     jax.config.update("jax_enable_x64", True)
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -6,14 +6,7 @@ from typing import Any
 
 import click
 
-from jaxneuro.cli._common import (
-    build_model,
-    common_options,
-    model_option,
-    output_folder,
-    save_figure,
-    start,
-)
+from jaxneuro.cli._common import build_model, common_options, model_option, output_folder, save_figure, start
 from jaxneuro.cli._problems import PROBLEMS
 from jaxneuro.cli._report import section, show
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxneuro.fitters._scores import Scores
-from jaxneuro.fitters.targets._joint import Joint
+from jaxneuro.fitters.targets._joint import terms_of
 from jaxneuro.fitters.targets._targets import AbstractTarget, AbstractTrace, VoltageTrace
 
 __all__ = ["doubts"]
@@ -18,16 +18,9 @@ _EXACT = 1e-6  # of the data's scatter: residuals that are no noise
 
 def doubts(target: AbstractTarget, prediction: Any, scores: Mapping[str, Scores], *, has_std: bool) -> list[str]:
     """Other numbers of spikes, runs that begin elsewhere than their data, and residuals that hang together."""
-    terms = dict(_terms(target, prediction))
-    traces = {name: term for name, term in terms.items() if isinstance(term[0], AbstractTrace)}
+    terms = terms_of(target, prediction).items()
+    traces = {name: term for name, term in terms if isinstance(term[0], AbstractTrace)}
     return [*_other_counts(scores), *_late(traces), *(_correlated(traces) if has_std else [])]
-
-
-def _terms(target: AbstractTarget, prediction: Any) -> Iterator[tuple[str, tuple[AbstractTarget, Any]]]:
-    if isinstance(target, Joint):
-        yield from ((name, (target.terms[name], prediction.terms[name])) for name in target.names)
-    else:
-        yield "all", (target, prediction)
 
 
 def _place(name: str) -> str:
@@ -46,9 +39,9 @@ def _other_counts(scores: Mapping[str, Scores]) -> Iterator[str]:
 
 def _late(traces: Mapping[str, tuple[AbstractTrace, Any]]) -> Iterator[str]:
     for name, (target, prediction) in traces.items():
-        if isinstance(target, VoltageTrace) and target.y0 is None and (target.mask is None or bool(target.mask[0])):
+        if isinstance(target, VoltageTrace) and target.y0 is None and target.is_compared[0]:
             begins, data = float(prediction.voltage[0]), float(target.membrane[0])
-            if abs(begins - data) > _FAR and target.unit == "mV":
+            if abs(begins - data) > _FAR:
                 yield (
                     f"The model begins at {begins:.4g} mV and the data{_place(name)} at {data:.4g} mV: set its resting "
                     "potential or V_init, or give `y0` and free y0.V."
@@ -69,9 +62,7 @@ def _correlated(traces: Mapping[str, tuple[AbstractTrace, Any]]) -> Iterator[str
 
 
 def _neighbours(target: AbstractTrace, prediction: Any) -> float | None:
-    errors = np.asarray(target.recorded(prediction)) - np.asarray(target.data)
-    if isinstance(target, VoltageTrace) and target.mask is not None:
-        errors = errors[np.asarray(target.mask)]
+    errors = np.asarray(target.recorded(prediction) - target.data)[target.is_compared]
     square = np.mean(errors**2)
     if errors.size < 10 or not square > (_EXACT * np.std(np.asarray(target.data))) ** 2:
         return None

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import simulate
 from jaxneuro.fitters._sweeps import stimulus_of
-from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._electrode import Electrode, checked_electrode
 from jaxneuro.models import AbstractModel
 from jaxneuro.recording import Recording, Sweep
 from jaxneuro.solvers import AbstractSolver
@@ -43,8 +42,7 @@ def play(
     >>> played = play(result.model, recording, electrode=Electrode(R_s=15.0))
     """
     if electrode is not None:
-        check_kind("electrode", electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
-        electrode.check_area(model)
+        checked_electrode(electrode).check_area(model)
     sweeps, spikes = [], {}
     for sweep in recording:
         duration = float(sweep.ts[-1] - sweep.ts[0])

@@ -29,7 +29,7 @@ from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import AbstractSolver
 from jaxneuro.stimuli import AbstractStimulus
 
-__all__ = ["FitRecord", "FitResult", "FittedParam", "check_result", "load"]
+__all__ = ["FitRecord", "FitResult", "FittedParam", "check_result", "check_scatter", "load"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,6 +266,15 @@ class FitResult:
 def check_result(result: Any) -> None:
     """Raise a TypeError unless it is what `fit` returns."""
     check_kind("result", result, FitResult, "a FitResult", "give what `fit` returns")
+
+
+def check_scatter(result: FitResult) -> None:
+    """Raise a ValueError unless its data tell how much they scatter."""
+    if result.sensitivity is None:
+        raise ValueError(
+            f"Argument `result` must be of data that tell their own scatter, but {result.why_unsure}; fit residuals of "
+            "one kind, or a likelihood, to the end."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxneuro import params
 from jaxneuro.analysis.spike_trains import coincidence_factor
 from jaxneuro.fitters.search._engine import Problem
-from jaxneuro.fitters.targets._joint import Joint, loss_of
+from jaxneuro.fitters.targets._joint import Joint, loss_of, terms_of
 from jaxneuro.fitters.targets._spike_trains import SpikeTrains
 from jaxneuro.fitters.targets._step_response import StepResponse
 from jaxneuro.fitters.targets._targets import (
@@ -37,9 +37,7 @@ def scores_of(target: AbstractTarget, prediction: Any) -> dict[str, Scores]:
     the coincidence factor (4 ms); of a step response the largest errors of peaks and troughs too; of spike trains the
     negative logarithm of the likelihood.
     """
-    if not isinstance(target, Joint):
-        return {"all": _scores(target, prediction)}
-    return {name: _scores(target.terms[name], prediction.terms[name]) for name in target.names}
+    return {name: _scores(*term) for name, term in terms_of(target, prediction).items()}
 
 
 def _scores(target: AbstractTarget, prediction: Any) -> Scores:
@@ -52,9 +50,7 @@ def _of_loss(target: AbstractTarget, prediction: Any) -> Scores:
 
 
 def _of_trace(target: AbstractTrace, prediction: Any) -> Scores:
-    data, model = np.asarray(target.data), np.asarray(target.recorded(prediction))
-    if isinstance(target, VoltageTrace) and target.mask is not None:
-        data, model = (values[np.asarray(target.mask)] for values in (data, model))
+    data, model = (np.asarray(values)[target.is_compared] for values in (target.data, target.recorded(prediction)))
     squares, spread = np.mean((model - data) ** 2), np.var(data)
     explained = 1 - squares / spread if spread > 0 else np.nan
     return {"RMS error": (float(np.sqrt(squares)), target.unit), "explained variance": (float(explained), "1")}

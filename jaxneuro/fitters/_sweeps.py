@@ -8,6 +8,7 @@ from jaxneuro import circuit
 from jaxneuro._arguments import check_count, check_kind
 from jaxneuro.analysis import recordings
 from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._samples import positive_number
 from jaxneuro.fitters.targets._step_response import StepResponse
 from jaxneuro.fitters.targets._targets import SpikeTimes, VoltageTrace
 from jaxneuro.params import is_concrete
@@ -81,8 +82,8 @@ def _check_sweep(sweep: Any, t1: Any) -> None:
 
 
 def _check_areas(area: Any, electrode: Electrode | None) -> None:
-    if area is not None and not (is_concrete(area) and 0 < area < np.inf):
-        raise ValueError(f"Argument `area` must be a positive number [um^2], but is {area!r}; give e.g. 2e4.")
+    if area is not None:
+        positive_number("area", area, "um^2", 2e4)
     own = None if electrode is None else electrode.area
     if own is not None and area is not None and not np.isclose(float(own), area):
         raise ValueError(

@@ -106,9 +106,7 @@ def _draw_distribution(ax: Axes, errors: np.ndarray, unit: str) -> None:
 def _residuals(target: AbstractTarget, prediction: Any) -> tuple[np.ndarray, np.ndarray, str] | None:
     if not isinstance(target, VoltageTrace | ClampCurrent):
         return None
-    errors = np.asarray(target.recorded(prediction) - target.data)
-    if isinstance(target, VoltageTrace) and target.mask is not None:
-        errors = np.where(target.mask, errors, np.nan)
+    errors = np.where(target.is_compared, target.recorded(prediction) - target.data, np.nan)
     return target.ts, errors, target.unit
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxneuro._arguments import check_kind
 from jaxneuro._version import __version__
 from jaxneuro.fitters.search._whole_file import whole_file
-from jaxneuro.params import is_concrete
+from jaxneuro.fitters.targets._samples import positive_number
 
 __all__ = ["Checkpoint", "fingerprint"]
 
@@ -40,10 +40,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike, every: float, key: str = ""):
         check_kind("checkpoint", path, (str, os.PathLike), "the name of a file", 'use e.g. "fit.npz"')
-        if not (is_concrete(every) and 0 <= every < np.inf):
-            raise ValueError(
-                f"Argument `checkpoint_every` must be a non-negative number [s], but is {every!r}; use e.g. 30.0."
-            )
+        every = float(positive_number("checkpoint_every", every, "s", 30.0, is_open=False))
         self.path, self.every, self.key = Path(path), every, key
         self.saved = time.monotonic()
         if not self.path.parent.is_dir():

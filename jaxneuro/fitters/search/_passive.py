@@ -75,6 +75,6 @@ def _is_all(free: FreeParam, name: str) -> bool:
 def _quiet(target: VoltageTrace) -> np.ndarray:
     """The samples before the first spike that are compared; none, if they are too few to tell anything."""
     spikes = find_spikes(target.ts, np.asarray(target.membrane))
-    mask = np.ones(target.ts.size, bool) if target.mask is None else np.asarray(target.mask)
+    mask = target.is_compared
     before = mask & (target.ts < spikes[0] - _BEFORE) if spikes.size else mask
     return before if before.sum() >= _FEWEST else np.zeros(mask.size, bool)

@@ -1,16 +1,19 @@
 """What an amplifier reads in current clamp: the membrane potential, and what electrode and filter make of it."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro import circuit
+from jaxneuro._arguments import check_kind
 from jaxneuro.filters import bessel_delay, bessel_low_pass
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import interpolated
 from jaxneuro.params import AbstractParametrised, is_concrete, param
 
-__all__ = ["Electrode"]
+__all__ = ["Electrode", "checked_electrode"]
 
 
 class Electrode(AbstractParametrised):
@@ -67,3 +70,9 @@ class Electrode(AbstractParametrised):
             return recorded - added
         seen = recorded - bessel_low_pass(added, dt, self.corner)
         return interpolated(dt * jnp.arange(seen.size) + bessel_delay(self.corner), seen, dt, 0.0)
+
+
+def checked_electrode(electrode: Any) -> Electrode:
+    """The same, or a TypeError."""
+    check_kind("electrode", electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
+    return electrode

@@ -27,7 +27,7 @@ from jaxneuro.numerics import as_floats
 from jaxneuro.results import RESULTS, worst
 from jaxneuro.solvers import AbstractSolver
 
-__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "loss_of"]
+__all__ = ["Joint", "JointLoss", "JointPrediction", "drawn", "loss_of", "terms_of"]
 
 
 class JointPrediction(NamedTuple):
@@ -131,6 +131,13 @@ class JointLoss(AbstractLoss):
     def values(self, errors: dict[str, Any], target: Joint) -> dict[str, Float[Array, ""]]:
         """The loss of each term in its own unit."""
         return {name: target.losses[name].value(errors[name], term) for name, term in target.terms.items()}
+
+
+def terms_of(target: AbstractTarget, prediction: Any) -> dict[str, tuple[AbstractTarget, Any]]:
+    """Term of a target -> it and its prediction; a target that is no `Joint` has one term, called "all"."""
+    if not isinstance(target, Joint):
+        return {"all": (target, prediction)}
+    return {name: (target.terms[name], prediction.terms[name]) for name in target.names}
 
 
 def loss_of(target: AbstractTarget) -> AbstractLoss:

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import check_one_neuron
-from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._electrode import Electrode, checked_electrode
 from jaxneuro.fitters.targets._features import LAGS, SpikeFeatures, spike_features
 from jaxneuro.fitters.targets._losses import AbstractLoss
 from jaxneuro.fitters.targets._samples import samples, whole_fraction
@@ -80,8 +79,7 @@ class StepResponse(AbstractTarget):
                 f"Argument `room` must be more than the {n_spikes} spikes of the data, but is {room}; raise it."
             )
         self.stimulus = Step(amplitude, onset)
-        self.electrode = Electrode() if electrode is None else electrode
-        check_kind("electrode", self.electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
+        self.electrode = Electrode() if electrode is None else checked_electrode(electrode)
         self.dt, self.onset, self.threshold = float(dt), float(onset), float(threshold)
         self.t1 = self.dt * round((end + _BEYOND * (end - onset)) / self.dt)
         self.features = spike_features(self.voltage, 0.0, self.dt, self.threshold, room, end)

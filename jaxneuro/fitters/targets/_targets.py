@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxneuro import units
-from jaxneuro._arguments import check_kind
 from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import FIResult, check_one_neuron, default_fi_solver, fi_curve
-from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._electrode import Electrode, checked_electrode
 from jaxneuro.fitters.targets._initial_state import state_from, state_params
 from jaxneuro.fitters.targets._nudging import Guide, Nudged
 from jaxneuro.fitters.targets._samples import (
@@ -59,6 +58,8 @@ class AbstractTrace(AbstractTarget):
     """Time of the first sample [ms]."""
     dt: eqx.AbstractVar[float]
     """Sampling interval [ms]."""
+    mask: eqx.AbstractVar[Bool[Array, " n_time"] | None]
+    """Which samples are compared; None for all."""
     unit: eqx.AbstractClassVar[str]
     """Of the samples."""
 
@@ -70,6 +71,11 @@ class AbstractTrace(AbstractTarget):
     @abc.abstractmethod
     def data(self) -> Float[Array, " n_time"]:
         """The samples."""
+
+    @property
+    def is_compared(self) -> np.ndarray:
+        """The mask, shape (n_time,)."""
+        return np.ones(self.data.size, bool) if self.mask is None else np.asarray(self.mask)
 
     @property
     def ts(self) -> np.ndarray:
@@ -127,9 +133,7 @@ class VoltageTrace(AbstractTrace):
     ):
         self.voltage = samples("voltage", voltage, "mV", least=2)
         self.stimulus = as_stimulus(stimulus)
-        if electrode is not None:
-            check_kind("electrode", electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
-        self.electrode, self.k = electrode, None
+        self.electrode, self.k = None if electrode is None else checked_electrode(electrode), None
         self.mask = None if mask is None else checked_mask(mask, self.voltage.size)
         self.y0 = None if y0 is None else state_params(y0)
         self.t0, self.dt = sampling(ts, self.voltage.size)
@@ -211,6 +215,7 @@ class ClampCurrent(AbstractTrace):
     """
 
     unit: ClassVar[str] = "pA"
+    mask: ClassVar[None] = None
     current: Float[Array, " n_time"]
     command: AbstractStimulus
     t0: float = eqx.field(static=True)

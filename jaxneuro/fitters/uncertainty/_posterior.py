@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxneuro._arguments import check_count
-from jaxneuro.fitters._result import FitResult, check_result
+from jaxneuro.fitters._result import FitResult, check_result, check_scatter
 from jaxneuro.fitters.search._engine import Problem
 from jaxneuro.fitters.search._experiment import limits
 from jaxneuro.fitters.search._priors import AbstractPrior, LogNormal
@@ -107,7 +107,7 @@ def posterior(
     (2024), arXiv:2402.10797 (blackjax).
     """
     check_result(result)
-    _check_scatter(result)
+    _check_noisy(result)
     n_samples = check_count("n_samples", n_samples, 10, 500)
     seed = check_count("seed", seed, 0, 0)
     n_warmup = check_count("n_warmup", n_warmup, 20, 300)
@@ -373,12 +373,8 @@ def _warn_of_trouble(found: Posterior) -> None:
         )
 
 
-def _check_scatter(result: FitResult) -> None:
-    if result.sensitivity is None:
-        raise ValueError(
-            f"Argument `result` must be of data that tell their own scatter, but {result.why_unsure}; fit residuals of "
-            "one kind, or a likelihood, to the end."
-        )
+def _check_noisy(result: FitResult) -> None:
+    check_scatter(result)
     if not result.problem.is_likelihood and not result.loss > 0:
         raise ValueError(
             "Argument `result` must be of data with noise, but the fit has a loss of 0; the parameters are exact."

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro import params
 from jaxneuro._arguments import check_count
-from jaxneuro.fitters._result import FitResult, check_result
+from jaxneuro.fitters._result import FitResult, check_result, check_scatter
 from jaxneuro.fitters.search._engine import Problem
 from jaxneuro.fitters.search._experiment import Experiment
 from jaxneuro.fitters.search._stages import polished
@@ -58,11 +58,7 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
         raise ValueError(
             f"Argument `name` must be a fitted parameter, but is {name!r}; {params.guess(name, result.params)}."
         )
-    if result.sensitivity is None:
-        raise ValueError(
-            f"Argument `result` must be of data that tell their own scatter, but {result.why_unsure}; fit residuals of "
-            "one kind, or a likelihood, to the end."
-        )
+    check_scatter(result)
     best = result.params[name]
     below, above = _points(best.value, best.std, best.low, best.high, n, width)
     sides = [_walk(result, name, points, steps) for points in (below, above)]
