@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_count", "check_kind"]
+__all__ = ["check_count", "check_flags", "check_kind"]
 
 
 def check_kind(name: str, value: Any, kind: type | tuple[type, ...], what: str, example: str) -> None:
@@ -12,6 +12,12 @@ def check_kind(name: str, value: Any, kind: type | tuple[type, ...], what: str, 
     if not isinstance(value, kind):
         found = f"the class {value.__name__}" if isinstance(value, type) else _shown(value)
         raise TypeError(f"Argument `{name}` must be {what}, but is {found}; {example}.")
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise a TypeError for an argument that is neither True nor False."""
+    for name, value in flags.items():
+        check_kind(name, value, (bool, np.bool_), "True or False", f"write {name}=False for no")
 
 
 def check_count(name: str, value: Any, least: int, example: int) -> int:

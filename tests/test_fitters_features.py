@@ -1,5 +1,6 @@
 """Features of spikes in a sampled voltage, the loss of them, fits to it by Newton steps and by populations."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,12 +45,12 @@ def by_loop(V, threshold, stop):
         spike = {"time": TS[k] + DT * (threshold - V[k]) / (V[k + 1] - V[k]), "peak": -np.inf, "trough": np.inf}
         k += 1
         rose = k
-        while V[k] >= threshold:
+        while V[k] >= threshold - 5.0:  # which noise on the flank does not fall by
             k += 1
         top = rose + int(np.argmax(V[rose:k]))
         parabola = np.polyfit([-1.0, 0.0, 1.0], V[top - 1 : top + 2], 2)
         spike["peak"] = np.polyval(parabola, -parabola[1] / (2 * parabola[0]))
-        spike["end"] = TS[k - 1] + DT * (V[k - 1] - threshold) / (V[k - 1] - V[k])
+        spike["end"] = TS[k - 1] + DT * (V[k - 1] - threshold + 5.0) / (V[k - 1] - V[k])
         begun = k
         while k < V.size - 1 and V[k] < threshold:
             spike["trough"] = min(spike["trough"], V[k]) if TS[k] <= stop else spike["trough"]
@@ -258,3 +259,73 @@ def test_population_serves_a_loss_that_is_one_number(monkeypatch):
     result = fit(LIF(V_th=0.0), target, free={"R_m": (50.0, 200.0)}, **options)
     assert np.isfinite(result.loss) and [s.name for s in result.stages] == ["population", "population", "gradient"]
     assert result.values["R_m"] == pytest.approx(100.0, rel=0.05)
+
+
+def test_noise_on_a_flank_is_no_spike():
+    """0.5 mV at samples every 0.02 ms, where the slow flank falls by less from one to the next."""
+    ts = 0.02 * np.arange(3001)
+    V = -65.0 + 95.0 * sum(np.exp(-(((ts - centre) / 3.0) ** 2)) for centre in (12.0, 31.0, 48.0))
+    noisy = V + 0.5 * np.random.default_rng(0).normal(size=ts.size)
+    assert np.sum((noisy[1:] >= 0) & (noisy[:-1] < 0)) > 3
+    clean, found = (spike_features(jnp.asarray(x), 0.0, 0.02, 0.0, 6, 60.0) for x in (V, noisy))
+    np.testing.assert_array_equal(found.has_spike, clean.has_spike)
+    np.testing.assert_allclose(found.time, clean.time, atol=0.1)
+    np.testing.assert_allclose(found.width, clean.width, atol=0.2)
+
+
+# -- features of a voltage trace --------------------------------------------------------------------------------------
+
+
+def trace_of_step(onset, t0=0.0, **options):
+    V = voltage_of(9.1)[:601]
+    return VoltageTrace(t0 + DT * np.arange(601), V, Step(9.1, onset), **options), V
+
+
+def run_of(trace):
+    return trace.predict(HH, trace.solver_for(HH))
+
+
+@pytest.mark.parametrize("t0", [0.0, -7.0])
+def test_features_of_a_trace_are_those_of_the_step_in_it(double, t0):
+    """But for what the trace does not have: the time beyond its end, in which a spike that is late has a time."""
+    trace, _ = trace_of_step(5.0 + t0, t0)
+    model = params.replace(HH, {"na.g_max": 122.0})
+    loss = FeatureLoss()
+    of_step = loss(double.predict(model, double.solver_for(model)), double)
+    of_trace = loss(trace.predict(model, trace.solver_for(model)), trace)
+    n_step, n_trace = (double.features.time.size, int(30.0 / 2.0) + 2)
+    spikes = [np.asarray(errors)[: 18 * n] for errors, n in ((of_step, n_step), (of_trace, n_trace))]
+    for k in range(5):  # the parts that are one number for each spike
+        found, expected = (part[k * n : (k + 1) * n] for part, n in zip(spikes[::-1], (n_trace, n_step), strict=True))
+        np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-6, atol=1e-9)
+        assert np.any(np.abs(expected[:2]) > 1e-3) and not np.any(found[2:])
+    np.testing.assert_allclose(np.asarray(of_trace)[-6:], np.asarray(of_step)[-6:], rtol=1e-6, atol=1e-9)
+
+
+def test_features_await_spikes_from_the_trace_s_beginning_where_the_cell_fires_before_the_step():
+    loss = FeatureLoss()
+    late, _ = trace_of_step(25.0)  # after both spikes
+    run = run_of(trace_of_step(5.0)[0])
+    assert float(jnp.sum(loss(run, late) ** 2)) < 1e-12
+    # a spike before the onset that the data have not counts 5 tolerances
+    quiet = VoltageTrace(DT, jnp.full(601, -65.0), Step(9.1, 25.0))
+    assert np.any(np.isclose(np.asarray(loss(run, quiet)), 10.0))
+
+
+def test_features_of_a_trace_leave_out_what_is_masked():
+    trace, V = trace_of_step(5.0)
+    masked, _ = trace_of_step(5.0, mask=np.asarray(V) < -20.0)
+    run = run_of(trace_of_step(5.0)[0])
+    lower = eqx.tree_at(lambda r: r.ys.V, run, jnp.where(run.voltage < -20.0, run.voltage, run.voltage - 5.0))
+    of_whole, of_masked = (float(jnp.sum(FeatureLoss()(lower, target) ** 2)) for target in (trace, masked))
+    assert of_whole > 1.0 and of_masked < 1e-12
+
+
+def test_gradient_of_features_of_a_trace_is_that_of_differences():
+    trace, _ = trace_of_step(5.0)
+    problem = problem_of(HH, trace, G_MAX, FeatureLoss())
+    u = np.array([-0.2, 0.15, 0.1])
+    found = quick_jit(lambda u: _evaluate(problem, u)[0])(jnp.asarray(u))
+    value = quick_jit(lambda u: losses_at(problem, u[None]))
+    assert float(found.loss) > 0.1
+    np.testing.assert_allclose(found.gradient, finite_differences(value, u)[0], rtol=1e-5)

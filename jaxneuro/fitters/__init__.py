@@ -13,7 +13,9 @@ The strategies of `fit`:
 - "newton": the latter alone, near the optimum or of likelihoods. They end when nothing is gained any more.
 - "population": searches by 25 and 15 generations of 48 around each start (CMA-ES), before Levenberg-Marquardt steps
   each, where a model may fall silent.
-- "auto": nudging for voltage traces, population for step responses, newton for likelihoods, descent for all else.
+- "auto": nudging for voltage traces, and where its best run has other spikes than the data, or has them elsewhere,
+  populations and Levenberg-Marquardt steps on the features of the spikes (`FeatureLoss`), from the two starts nearest
+  to these; population for step responses, newton for likelihoods, descent for all else.
 
 References: Kingma & Ba (2015), ICLR, arXiv:1412.6980 (Adam); Marquardt (1963), J Soc Indust Appl Math 11:431.
 doi:10.1137/0111030; Hansen & Ostermeier (2001), Evol Comput 9:159. doi:10.1162/106365601750190398 (CMA-ES); Liu &
@@ -42,6 +44,7 @@ from jaxneuro.fitters.search._priors import LogNormal as LogNormal
 from jaxneuro.fitters.search._priors import Normal as Normal
 from jaxneuro.fitters.search._stages import StageReport as StageReport
 from jaxneuro.fitters.targets._electrode import Electrode as Electrode
+from jaxneuro.fitters.targets._feature_loss import FeatureLoss as FeatureLoss
 from jaxneuro.fitters.targets._joint import Joint as Joint
 from jaxneuro.fitters.targets._joint import JointLoss as JointLoss
 from jaxneuro.fitters.targets._losses import CurrentLoss as CurrentLoss
@@ -54,7 +57,6 @@ from jaxneuro.fitters.targets._shooting import MultipleShooting as MultipleShoot
 from jaxneuro.fitters.targets._shooting import ShootingLoss as ShootingLoss
 from jaxneuro.fitters.targets._spike_trains import SpikeLikelihood as SpikeLikelihood
 from jaxneuro.fitters.targets._spike_trains import SpikeTrains as SpikeTrains
-from jaxneuro.fitters.targets._step_response import FeatureLoss as FeatureLoss
 from jaxneuro.fitters.targets._step_response import StepResponse as StepResponse
 from jaxneuro.fitters.targets._targets import AbstractTarget as AbstractTarget
 from jaxneuro.fitters.targets._targets import ClampCurrent as ClampCurrent

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxneuro._arguments import check_count
+from jaxneuro._arguments import check_count, check_flags
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
-from jaxneuro.fitters.search._checkpoint import Checkpoint, fingerprint
+from jaxneuro.fitters.search._checkpoint import fingerprint
 from jaxneuro.fitters.search._control import Progress, checked_control
 from jaxneuro.fitters.search._engine import Problem, State, best_first, losses_at, residual_sizes, why_failed
 from jaxneuro.fitters.search._experiment import Bounds, Experiment, FreeParam, checked_free, limits
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+_REMEDIED = (
+    "the best run by squares has not the spikes of the data, so that features of spikes were fitted, whose tolerances "
+    "are not their scatter"
+)
 _NEAR = 1e-3  # share of an interval within which a value is on its bound
 
 
@@ -84,7 +88,8 @@ def fit(
     - `start`: "random" spreads all starts over the bounds (scrambled Sobol points); "model" puts the first one, and all
       of a population, at the model's own values; a dict name -> value puts the first one there, or, if the values are
       arrays (n_starts,), all of them. Parameters missing in it are random.
-    - `strategy`: "auto", "nudging", "descent", "newton" or "population", see the module `jaxneuro.fitters`.
+    - `strategy`: "auto", "nudging", "descent", "newton" or "population", see the module `jaxneuro.fitters`; for traces
+      "auto" ends with features of spikes, and their loss, where squares do not lead to the spikes of the data.
     - `optimizer`: of gradients: "adam", whose rate falls from 0.1 to 0 as a cosine, "lbfgs", "polyak", or one of optax;
       `polish`: the last 60 % of the steps of a descent are Levenberg-Marquardt ones, if the loss has residuals.
     - `solver`: if None, exact spikes for models that reset, and FixedStep for smooth ones, with RK4 for nudging.
@@ -94,8 +99,8 @@ def fit(
     - `checkpoint`: a file for the progress, written every `checkpoint_every` seconds. The same call goes on from it
       after whatever ended it, to the same result to the last bit.
 
-    A loss or gradient that is not finite sends its start back to its best point; the others go on. Ctrl-C returns what
-    has been reached. Other bounds, starts, parameter values or data of the same shape do not compile again.
+    A loss or gradient that is not finite sends its start back to its best point. Ctrl-C returns what has been reached.
+    Other bounds, starts, parameter values or data of the same shape do not compile again.
 
     **Raises:** ValueError or TypeError for a wrong argument; RuntimeError if no start has a finite loss.
 
@@ -105,23 +110,22 @@ def fit(
     chosen = checked_free(Experiment(model, target), free)
     n_starts, steps = check_count("n_starts", n_starts, 1, 8), check_count("steps", steps, 1, 100)
     kept = None if kept is None else _checked_kept(kept, n_starts)
-    checkpoint = None if checkpoint is None else Checkpoint(checkpoint, checkpoint_every)
-    control = checked_control(progress, callback, patience, time_budget, checkpoint)
+    control = checked_control(progress, callback, patience, time_budget, checkpoint, checkpoint_every)
     _warn_if_single_precision()
-    began = time.perf_counter()
-    strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
+    check_flags(polish=polish)
+    is_auto, strategy = strategy == "auto", chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
     n_points = n_starts if screened is None else check_count("screened", screened, n_starts, 32 * n_starts)
     u0 = starts(chosen, start, n_points, seed, key, is_alike=strategy == "population")
     solver = _solver(solver, model, target, held_out, strategy)
     problem, known, has_residuals = _problem(model, target, chosen, loss, priors, solver, u0[0])
     u0, reports = _screened(problem, u0, n_starts)
     u, told = informed_starts(problem, chosen, u0) if strategy == "nudging" else (u0, [])
-    stages = planned(strategy, target, problem.loss, steps, seed, polish and has_residuals, kept)
+    stages = planned(strategy, target, problem.loss, steps, seed, polish and has_residuals, kept, is_auto=is_auto)
     optimizer = chosen_optimizer(optimizer, n_gradient_steps(stages))
-    if checkpoint is not None:
-        checkpoint.key = fingerprint(problem, stages, u0, optimizer, patience)
-    run = run_stages(problem, optimizer, u, stages, control)
-    return _result(problem, chosen, u0, run, [*reports, *told], known, held_out, time.perf_counter() - began)
+    if control.checkpoint is not None:
+        control.checkpoint.key = fingerprint(problem, stages, u0, optimizer, patience)
+    run = run_stages(problem, optimizer, u, stages, control, (u0,))
+    return _result(chosen, u0, run, [*reports, *told], known, held_out, time.monotonic() - control.began)
 
 
 def _solver(
@@ -169,7 +173,6 @@ def _problem(
 
 
 def _result(
-    problem: Problem,
     free: Mapping[str, FreeParam],
     u0: Float[Array, "s p"],
     run: Run,
@@ -178,7 +181,7 @@ def _result(
     held_out: AbstractTarget | None,
     seconds: float,
 ) -> FitResult:
-    state = run.state
+    state, problem = run.state, run.problem
     losses = np.asarray(state.best.loss)
     if not np.any(np.isfinite(losses)):
         raise RuntimeError(
@@ -193,6 +196,7 @@ def _result(
     )
     # a run that was ended may still be drawn to the data, which makes it look too certain
     known = known if not run.ended else Scatter(None, f"{run.ended} has ended the fit early")
+    known = known if not run.is_remedied else Scatter(None, _REMEDIED)
     sensitivity = _sensitivity(problem, state, best, found, free, known.n) if known.n else None
     std = sensitivity.std if sensitivity else {}
     fitted = {
@@ -256,11 +260,12 @@ def _sensitivity(
     sizes = np.where(values == 0, 1.0, np.abs(values))
     # the residuals' derivatives by relative changes; of a parameter on its bound there is none
     on_bound = tuple(name for name in names if _is_on_bound(found[name], *free[name].bounds))
+    at_limit = tuple(name for name in on_bound if _is_on_bound(found[name], *free[name].info.bounds))
     per_u = sizes / np.where(slopes == 0, np.inf, slopes)
     # of squares, whose curvature is 2 J^T J / n, the residuals themselves tell the variance; a likelihood needs none
     matrix = (1.0 if problem.is_likelihood else 0.5) * n_errors * curvature * np.outer(per_u, per_u)
     variance = 1.0 if problem.is_likelihood else float(loss) * n_errors / max(n_errors - len(names), 1)
-    return Sensitivity(names, values, matrix, variance, on_bound)
+    return Sensitivity(names, values, matrix, variance, on_bound, at_limit)
 
 
 def _is_on_bound(value: float, low: float | None, high: float | None) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxneuro import params
 from jaxneuro.analysis.spike_trains import coincidence_factor
 from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.targets._features import spikes_in
 from jaxneuro.fitters.targets._joint import Joint, loss_of, terms_of
 from jaxneuro.fitters.targets._spike_trains import SpikeTrains
 from jaxneuro.fitters.targets._step_response import StepResponse
@@ -20,6 +21,7 @@ from jaxneuro.fitters.targets._targets import (
     SpikeTimes,
     VoltageTrace,
 )
+from jaxneuro.models import AbstractSpikingModel
 
 __all__ = ["Scores", "scores_of", "transferred"]
 
@@ -32,10 +34,10 @@ _PRECISION = 4.0  # ms, of coincidences: Jolivet et al. (2008), J Neurosci Metho
 def scores_of(target: AbstractTarget, prediction: Any) -> dict[str, Scores]:
     """Term of a target -> scores of a model's answer to it; a target that is no `Joint` has one term, called "all".
 
-    Of a trace its RMS error and the share of the variance that is explained, where data and model are compared; of an
-    f-I curve the RMS error of the counted rates; of spike times the numbers of spikes, the error of the first one's and
-    the coincidence factor (4 ms); of a step response the largest errors of peaks and troughs too; of spike trains the
-    negative logarithm of the likelihood.
+    Of a trace its RMS error and the share of the variance that is explained, where data and model are compared, and
+    what is told of spike times if it is compared as a whole; of an f-I curve the RMS error of the counted rates; of
+    spike times the numbers of spikes, the error of the first one's and the coincidence factor (4 ms); of a step
+    response the largest errors of peaks and troughs too; of spike trains the negative logarithm of the likelihood.
     """
     return {name: _scores(*term) for name, term in terms_of(target, prediction).items()}
 
@@ -53,7 +55,15 @@ def _of_trace(target: AbstractTrace, prediction: Any) -> Scores:
     data, model = (np.asarray(values)[target.is_compared] for values in (target.data, target.recorded(prediction)))
     squares, spread = np.mean((model - data) ** 2), np.var(data)
     explained = 1 - squares / spread if spread > 0 else np.nan
-    return {"RMS error": (float(np.sqrt(squares)), target.unit), "explained variance": (float(explained), "1")}
+    found = {"RMS error": (float(np.sqrt(squares)), target.unit), "explained variance": (float(explained), "1")}
+    return found | (_of_its_spikes(target, prediction) if isinstance(target, VoltageTrace) else {})
+
+
+def _of_its_spikes(target: VoltageTrace, prediction: Any) -> Scores:
+    if target.mask is not None or isinstance(prediction.model, AbstractSpikingModel):
+        return {}
+    data, model = (spikes_in(target, V) for V in (target.voltage, target.recorded(prediction)))
+    return _of_times(data, model, target.t1 - target.t0) if data.size or model.size else {}
 
 
 def _of_curve(target: FICurve, prediction: Any) -> Scores:

@@ -18,7 +18,7 @@ class Sensitivity:
 
     `names` and `values` of the parameters; `matrix`, J^T J of the residuals by relative changes of the parameters,
     shape (n_param, n_param); `variance` of a residual; `on_bound`, the parameters that ended on a bound, which have no
-    error of their own.
+    error of their own; `at_limit`, those of them whose bound is the end of what is possible.
 
     The standard deviation of every combination of parameters follows from variance (J^T J)^-1, the bound of Cramer and
     Rao. Directions of small error are called stiff, those of large error sloppy (Gutenkunst et al. 2007).
@@ -32,6 +32,7 @@ class Sensitivity:
     matrix: np.ndarray
     variance: float
     on_bound: tuple[str, ...] = ()
+    at_limit: tuple[str, ...] = ()
 
     @property
     def without_effect(self) -> tuple[str, ...]:
@@ -91,7 +92,9 @@ class Sensitivity:
             f"{name} does not change the prediction: the data say nothing about it." for name in self.without_effect
         ]
         found += [
-            f"{name} has ended on its bound: widen the bound, or take {name} as not determined by these data."
+            f"{name} has ended at the end of what it can be: hold it there, or take it as not determined by these data."
+            if name in self.at_limit
+            else f"{name} has ended on its bound: widen the bound, or take {name} as not determined by these data."
             for name in self.on_bound
         ]
         relative = np.sqrt(np.diag(self.covariance))

@@ -2,10 +2,12 @@
 
 import inspect
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from jaxneuro._arguments import check_flags
 from jaxneuro.fitters.search._checkpoint import Checkpoint
 from jaxneuro.params import is_concrete
 
@@ -43,9 +45,11 @@ def checked_control(
     callback: Callable[[Progress], Any] | None,
     patience: int | None,
     time_budget: float | None,
-    checkpoint: Checkpoint | None,
+    checkpoint: str | os.PathLike | None,
+    checkpoint_every: float,
 ) -> Control:
     """The same, or the sentence that says what is wrong."""
+    check_flags(progress=progress)
     if callback is not None and not callable(callback):
         raise TypeError(
             f"Argument `callback` must be a function of a Progress, but is {callback!r}; write e.g. "
@@ -61,7 +65,8 @@ def checked_control(
         raise ValueError(
             f"Argument `time_budget` must be a positive number [s], but is {time_budget!r}; use e.g. 60.0."
         )
-    return Control(progress, callback, patience, time_budget, checkpoint, time.monotonic())
+    file = None if checkpoint is None else Checkpoint(checkpoint, checkpoint_every)
+    return Control(progress, callback, patience, time_budget, file, time.monotonic())
 
 
 def _check_takes_one(callback: Callable[[Progress], Any]) -> None:

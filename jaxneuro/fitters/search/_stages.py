@@ -22,6 +22,7 @@ from jaxneuro.fitters.search._engine import (
     restarted,
 )
 from jaxneuro.fitters.search._experiment import Experiment
+from jaxneuro.fitters.search._firing import fires_alike
 from jaxneuro.fitters.search._optimizers import idle
 from jaxneuro.fitters.search._population import Population, Search
 from jaxneuro.fitters.targets._losses import AbstractLoss
@@ -57,6 +58,10 @@ class Stage(NamedTuple):
     worth: float | None = None
     """Share of its loss that some start must have to gain by Newton's step for more Levenberg-Marquardt steps; None for
     those that go on as long as any has gained anything."""
+    is_check: bool = False
+    """Whether it is no more than a look at how the best run fires; if as the data do, the fit is over."""
+    is_remedy: bool = False
+    """Whether it, and those before it, are for runs that do not; its loss is then the fit's."""
 
 
 def n_gradient_steps(stages: list[Stage]) -> int:
@@ -97,11 +102,15 @@ class Reached(NamedTuple):
     """Losses of a population, if the stage is one."""
     search: Search | None = None
     """The population itself, which follows from them."""
+    is_enough: bool = False
+    """Whether the stages that are left are remedies for what is well."""
 
 
 class Run(NamedTuple):
     """A fit's end: of the starts that were not given up, whose numbers are `starts`."""
 
+    problem: Problem  # that was minimised at last
+    is_remedied: bool  # whether it is not the one that the fit began with
     state: State
     history: np.ndarray  # losses (step, start)
     reports: tuple[StageReport, ...]
@@ -116,28 +125,35 @@ def run_stages(
     u0: Float[Array, "s p"],
     stages: list[Stage],
     control: Control,
+    others: tuple[Float[Array, "s p"], ...] = (),
 ) -> Run:
-    """All stages, chunk by chunk, from the checkpoint on if there is one; what has been reached where it is ended."""
+    """All stages, chunk by chunk, from the checkpoint on if there is one; what has been reached where it is ended.
+
+    `others`: more points of each start, from which remedies may begin.
+    """
     from tqdm import tqdm
 
     began, ended = control.began or time.monotonic(), ""
     history = np.zeros((0, len(u0)), u0.dtype)
     reached = Reached(initial_state(optimizer, u0), history, (), tuple(range(len(u0))))
     reached = reached if control.checkpoint is None else _loaded(control.checkpoint, reached)
-    has_begun = False
+    has_begun, stage = False, stages[max(len(reached.reports) - 1, 0)]
     n_steps = sum(stage.n_steps for stage in stages)
     with tqdm(total=n_steps, desc="fit", unit="step", disable=not control.progress) as bar:
         bar.update(len(reached.history))
         try:
-            while len(reached.reports) < len(stages) and not ended:
+            while not _is_over(reached, stages) and not ended:
                 stage = stages[len(reached.reports)]
                 n_before = len(reached.history)
-                reached = _advanced(problem, optimizer, reached, stage, control.patience)
+                if stage.is_check:
+                    reached = _looked_at(problem, reached, stage, (u0, *others))
+                else:
+                    reached = _advanced(problem, optimizer, reached, stage, control.patience)
                 has_begun = True
                 bar.update(len(reached.history) - n_before)
                 now = _progress(problem, reached, stage, time.monotonic() - began)
                 bar.set_postfix(stage=now.stage, loss=f"{now.loss:.4g}")
-                is_last = len(reached.reports) == len(stages)
+                is_last = _is_over(reached, stages)
                 if control.checkpoint is not None:
                     _save(control.checkpoint, reached, is_last=is_last)
                 ended = "" if is_last else _end(control, now)
@@ -145,9 +161,38 @@ def run_stages(
             if not has_begun:
                 raise
             ended = "Ctrl-C"
+    is_remedied = stage.is_remedy and not reached.is_enough
+    problem = _of_stage(problem, stage) if is_remedied else problem
     if ended and _needs_value(problem, reached, stage):
         reached = _on_the_data(problem, reached)
-    return Run(reached.state, np.asarray(reached.history), reached.reports, reached.starts, ended)
+    return Run(problem, is_remedied, reached.state, np.asarray(reached.history), reached.reports, reached.starts, ended)
+
+
+def _is_over(reached: Reached, stages: list[Stage]) -> bool:
+    return reached.is_enough or len(reached.reports) == len(stages)
+
+
+def _of_stage(problem: Problem, stage: Stage) -> Problem:
+    """What a stage minimises."""
+    experiment = Experiment(problem.model, stage.target)
+    problem = dataclasses.replace(problem, experiment=experiment, loss=stage.loss or problem.loss)
+    return dataclasses.replace(problem, n_data=1, tells_scatter=False) if stage.is_remedy else problem
+
+
+def _looked_at(problem: Problem, reached: Reached, stage: Stage, points: tuple[Float[Array, "s p"], ...]) -> Reached:
+    """The end of the fit, or each start where it, or one of its `points`, has the least loss of the stage."""
+    began = time.perf_counter()
+    state, starts = reached.state, jnp.asarray(reached.starts)
+    if fires_alike(problem, state.best_u[int(np.argmin(np.asarray(state.best.loss)))]):
+        report = StageReport(stage.name, 0, 1, time.perf_counter() - began, None)
+        return _over(reached._replace(is_enough=True), stage._replace(n_kept=None), report)
+    found = jnp.stack([state.best_u, *(u[starts] for u in points)])
+    losses = losses_at(_of_stage(problem, stage), found.reshape(-1, found.shape[-1])).reshape(found.shape[:2])
+    losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
+    best = jnp.argmin(losses, axis=0), jnp.arange(starts.size)
+    state = state._replace(best_u=found[best], best=state.best._replace(loss=losses[best]))
+    report = StageReport(stage.name, 0, 1 + len(found), time.perf_counter() - began, float(jnp.min(losses)))
+    return _over(reached._replace(state=state), stage, report)
 
 
 def polished(problem: Problem, u: Float[Array, "s p"], n_steps: int, *, is_near: bool = False) -> State:
@@ -196,8 +241,7 @@ def _advanced(
 ) -> Reached:
     """A chunk of a stage further; the stage is over after its last step, and when nothing is gained any more."""
     began = time.perf_counter()
-    experiment = Experiment(problem.model, stage.target)
-    problem = dataclasses.replace(problem, experiment=experiment, loss=stage.loss or problem.loss)
+    problem = _of_stage(problem, stage)
     if stage.population is not None:
         return _evolved(problem, reached, stage, stage.population)
     is_first = not reached.n_steps
@@ -274,7 +318,7 @@ def _over(reached: Reached, stage: Stage, report: StageReport) -> Reached:
 
 
 def _save(checkpoint: Checkpoint, reached: Reached, *, is_last: bool) -> None:
-    facts = {name: getattr(reached, name) for name in ("reports", "starts", "n_steps", "seconds")}
+    facts = {name: getattr(reached, name) for name in ("reports", "starts", "n_steps", "seconds", "is_enough")}
     told = np.empty((0, 0, 0), reached.history.dtype) if reached.told is None else reached.told
     checkpoint.save((reached.state, reached.history, told), facts, is_last=is_last)
 
@@ -287,4 +331,4 @@ def _loaded(checkpoint: Checkpoint, like: Reached) -> Reached:
     reports = tuple(StageReport(*report) for report in facts["reports"])
     told = np.asarray(told, np.float64) if np.size(told) else None
     starts, n_steps, seconds = tuple(facts["starts"]), facts["n_steps"], facts["seconds"]
-    return Reached(state, np.asarray(history), reports, starts, n_steps, seconds, told)
+    return Reached(state, np.asarray(history), reports, starts, n_steps, seconds, told, is_enough=facts["is_enough"])

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxneuro.fitters.search._firing import by_features, has_spikes
 from jaxneuro.fitters.search._population import Population
 from jaxneuro.fitters.search._stages import Stage
 from jaxneuro.fitters.targets._joint import Joint, drawn
@@ -28,6 +29,7 @@ _STEPS_NUDGED = 10  # of each strength at most; starts far off take more than th
 _WORTH_NUDGED = 0.01  # gain for which it goes on: the next strength has another optimum anyway
 _TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
 _LONGEST_TAU, _N_TAUS = 0.25, 4  # of a run, at which the distance of two trains has few minima; stages down to its own
+_REMEDIED = 2  # starts around which there is a population for what has failed otherwise
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
 
 
@@ -68,11 +70,21 @@ def _traces_of(target: AbstractTarget) -> list[VoltageTrace]:
 
 
 def planned(
-    strategy: str, target: AbstractTarget, loss: Any, steps: int, seed: int, has_newton: bool, kept: int | None
+    strategy: str,
+    target: AbstractTarget,
+    loss: Any,
+    steps: int,
+    seed: int,
+    has_newton: bool,
+    kept: int | None,
+    *,
+    is_auto: bool,
 ) -> list[Stage]:
-    """The stages of a strategy; `has_newton`: Levenberg-Marquardt steps are wanted and the loss has residuals."""
+    """The stages of a strategy; `has_newton`: Levenberg-Marquardt steps are wanted and the loss has residuals;
+    `is_auto`: the strategy was chosen for the user, and there is a remedy if it fails."""
     if strategy == "nudging":
-        return nudging(target, steps, kept)
+        stages = nudging(target, steps, kept)
+        return [*stages, *remedies(target, steps, seed)] if is_auto and has_spikes(_traces_of(target)) else stages
     if strategy == "population":
         return population(target, steps, seed, has_newton, kept)
     if isinstance(loss, VanRossumLoss):
@@ -118,6 +130,15 @@ def nudging(target: AbstractTarget, steps: int, kept: int | None) -> list[Stage]
     ]
     rest = max(steps - each * len(nudged), 1)
     return [*nudged, Stage("free run", drawn(target, 0.0), rest, True, True)]
+
+
+def remedies(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:
+    """A look at how the best run fires, and if not as the data do, populations and Levenberg-Marquardt steps on the
+    features of its spikes, around the starts that come nearest to these."""
+    target, loss = by_features(target)
+    look = Stage("features", target, 0, False, True, n_kept=_REMEDIED, is_check=True)
+    others = [stage._replace(name=f"features, {stage.name}") for stage in population(target, steps, seed, True, None)]
+    return [stage._replace(loss=loss, is_remedy=True) for stage in (look, *others)]
 
 
 def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool, kept: int | None) -> list[Stage]:

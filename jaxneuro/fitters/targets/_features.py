@@ -4,23 +4,40 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxneuro.analysis.recordings import find_spikes
+from jaxneuro.fitters.targets._targets import VoltageTrace
 from jaxneuro.numerics import interpolated
 
-__all__ = ["LAGS", "SpikeFeatures", "spike_features"]
+__all__ = ["LAGS", "THRESHOLD", "SpikeFeatures", "spike_features", "spikes_in"]
 
 # Where a spike's waveform is compared, from its upward crossing on [ms]: dense where it moves fast.
 LAGS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
+
+
+THRESHOLD = 0.0  # mV, which every spike crosses
+_REARM = 5.0  # mV below the threshold, from which on the next spike counts
+_LEAST_RANGE = 30.0  # mV between the ends of a trace with spikes
+
+
+def spikes_in(trace: VoltageTrace, voltage: Array) -> np.ndarray:
+    """Times of spikes [ms] in a voltage recorded like a trace, or in that itself, where its samples are compared; none
+    of a model whose voltage is no such thing."""
+    data = np.asarray(trace.voltage)
+    if np.ptp(data) < _LEAST_RANGE:
+        return np.empty(0)
+    return find_spikes(trace.ts, np.where(trace.is_compared, voltage, np.minimum(data, THRESHOLD - 1)), THRESHOLD)
 
 
 class SpikeFeatures(NamedTuple):
     """Of the first `room` spikes of a trace, arrays (room,), padded.
 
     `has_spike`; `is_over`, whether it ends within the trace; `time` at which the voltage crosses the threshold upwards
-    [ms], `end`, at which it does so downwards, the end of the trace if it does not;
-    `peak` in between and `trough`, the lowest voltage from there to the next spike or the end [mV]; `width` at the
-    threshold [ms]; `waveform` at LAGS after `time` [mV], shape (room, n_lag), and `is_own` [same shape], whether
+    [ms], `end`, at which it is down to 5 mV below it, so that noise on a flank is no spike, the end of the trace if it
+    does not; `peak` in between and `trough`, the lowest voltage from there to the next spike or the end [mV]; `width`
+    at the threshold [ms]; `waveform` at LAGS after `time` [mV], shape (room, n_lag), and `is_own` [same shape], whether
     that is a sample of this spike and of no other.
     """
 
@@ -43,7 +60,7 @@ def spike_features(
 ) -> SpikeFeatures:
     """Features of a voltage [mV] sampled every `dt` from `t0` on [ms]; troughs are sought up to `stop` [ms]."""
     n = voltage.size
-    above = voltage >= threshold
+    above = _is_above(voltage, threshold)
     up, down = above[1:] & ~above[:-1], ~above[1:] & above[:-1]
     (rising,) = jnp.nonzero(up, size=room, fill_value=n - 2)
     has_spike = jnp.arange(room) < jnp.sum(up)
@@ -54,9 +71,9 @@ def spike_features(
     is_over = has_spike & (order < jnp.sum(down))
     times = t0 + dt * jnp.arange(n)
 
-    def crossing(k: Array) -> Array:
+    def crossing(k: Array, level: float) -> Array:
         rise = jnp.where(has_spike, voltage[k + 1] - voltage[k], 1.0)
-        share = jnp.where(has_spike, (threshold - voltage[k]) / jnp.where(rise == 0, 1.0, rise), 0.0)
+        share = jnp.where(has_spike, (level - voltage[k]) / jnp.where(rise == 0, 1.0, rise), 0.0)
         return times[k] + dt * share
 
     # every sample belongs to the last spike that began before it
@@ -69,13 +86,21 @@ def spike_features(
     is_after = ~above & (jnp.arange(n) > falling[jnp.clip(owner, 0, room - 1)]) & (times <= stop)
     trough = jax.ops.segment_min(jnp.where(is_after, voltage, jnp.inf), number, num_segments=room + 1)[:room]
     trough = jnp.where(jnp.isfinite(trough), trough, threshold)
-    time, end = crossing(rising), jnp.where(has_spike & ~is_over, times[-1], crossing(falling))
+    time = crossing(rising, threshold)
+    end = jnp.where(has_spike & ~is_over, times[-1], crossing(falling, threshold - _REARM))
     before = jnp.append(t0, end[:-1]) + 3.0  # ms after the spike before, when that is over
     after = jnp.where(jnp.append(has_spike[1:], False), jnp.append(time[1:], stop), stop) - 1.5
     at = time[:, None] + jnp.array(LAGS)[None]
     is_own = has_spike[:, None] & (at > before[:, None]) & (at < after[:, None])
     waveform = interpolated(at, voltage, dt, t0)
     return SpikeFeatures(has_spike, is_over, time, end, jnp.where(has_spike, peak, threshold), trough, waveform, is_own)
+
+
+def _is_above(voltage: Float[Array, " n_time"], threshold: float) -> Bool[Array, " n_time"]:
+    """From an upward crossing on until the voltage has fallen below the threshold by more than noise does."""
+    is_up, is_down = voltage >= threshold, voltage < threshold - _REARM
+    last = jax.lax.cummax(jnp.where(is_up | is_down, jnp.arange(voltage.size), -1))
+    return (last >= 0) & is_up[last]
 
 
 def _vertex(voltage: Float[Array, " n_time"], k: Array) -> Array:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro._arguments import check_kind
+from jaxneuro.fitters.targets._feature_loss import FeatureLoss
 from jaxneuro.fitters.targets._losses import (
     AbstractLoss,
     CurrentLoss,
@@ -20,7 +21,7 @@ from jaxneuro.fitters.targets._losses import (
 )
 from jaxneuro.fitters.targets._shooting import MultipleShooting, ShootingLoss
 from jaxneuro.fitters.targets._spike_trains import SpikeLikelihood, SpikeTrains
-from jaxneuro.fitters.targets._step_response import FeatureLoss, StepResponse
+from jaxneuro.fitters.targets._step_response import StepResponse
 from jaxneuro.fitters.targets._targets import AbstractTarget, ClampCurrent, FICurve, SpikeTimes, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import as_floats
@@ -177,10 +178,14 @@ def _checked_terms(terms: Any) -> dict[str, AbstractTarget]:
                 f"Argument `terms` must map names to targets, but has a {type(term).__name__} for {name!r}; build one "
                 "from your data."
             )
-        if not isinstance(name, str) or "." in name:
+        if isinstance(term, Joint):
             raise ValueError(
-                f"Argument `terms` must have names without dots, which divide names of parameters, but has {name!r}; "
-                "write another."
+                f"Argument `terms` must hold single targets, but {name!r} is a Joint; give its terms themselves."
+            )
+        if not isinstance(name, str) or not name or any(sign in name for sign in ".*="):
+            raise ValueError(
+                "Argument `terms` must have names without dots, stars and equals signs, which names of parameters are "
+                f"made with, but has {name!r}; write another."
             )
     return dict(terms)
 

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import numpy as np
 
+from jaxneuro.fitters.targets._feature_loss import FeatureLoss
 from jaxneuro.fitters.targets._joint import Joint, JointLoss
 from jaxneuro.fitters.targets._losses import AbstractLoss, AbstractNumber, AbstractResiduals
 from jaxneuro.fitters.targets._shooting import MultipleShooting
 from jaxneuro.fitters.targets._spike_trains import SpikeTrains
-from jaxneuro.fitters.targets._step_response import FeatureLoss
 from jaxneuro.fitters.targets._targets import AbstractTarget, SpikeTimes, VoltageTrace
 from jaxneuro.fitters.targets._trace_losses import PhasePlaneLoss, WindowLoss
 
