@@ -19,7 +19,7 @@ def plot_fit(result: FitResult, axes: Any = None) -> np.ndarray:
     """Draw a fit: data (black or grey) and the fitted model (red) at the left, losses at the right.
 
     The right panel has one line per start, its lowest loss so far over the steps; the best start
-    is red. Where a stage begins with another loss there is a dotted line, and the lowest is sought anew.
+    is red. Where a stage begins with another loss there is a dotted line with its name, and the lowest is sought anew.
 
     **Arguments:** `result`, what `fit` returns; `axes`, one or two matplotlib axes to draw into, a
     new figure if None.
@@ -73,6 +73,24 @@ def _draw_terms(ax: Axes, result: FitResult) -> None:
     ax.set_xlabel(axis_label("Error", units.pop()) if is_alike else "Error over its scale")
 
 
+def _name_stages(ax: Axes, result: FitResult, begins: list[int]) -> None:
+    """What each loss is of, beside the border where it begins."""
+    first = dict(zip(np.cumsum([0, *(s.n_steps for s in result.stages[:-1])]).tolist(), result.stages, strict=True))
+    for begin in begins:
+        ax.text(
+            begin,
+            1.02,
+            first[begin].name,
+            rotation=40,
+            ha="left",
+            va="bottom",
+            rotation_mode="anchor",
+            fontsize="x-small",
+            color=GREY,
+            transform=ax.get_xaxis_transform(),
+        )
+
+
 def _draw_losses(ax: Axes, result: FitResult) -> None:
     finite = np.where(np.isfinite(result.history), result.history, np.inf)
     ends = np.cumsum([stage.n_steps for stage in result.stages])
@@ -81,6 +99,8 @@ def _draw_losses(ax: Axes, result: FitResult) -> None:
     ]
     for border in borders:
         ax.axvline(border - 0.5, color=GREY, linewidth=0.7, linestyle=":")
+    if borders:
+        _name_stages(ax, result, [0, *borders])
     lowest = np.concatenate([np.minimum.accumulate(part, axis=0) for part in np.split(finite, borders)])
     # the line of a start that was given up ends there
     lowest = np.where(np.isnan(result.history) & np.isnan(result.start_losses)[None], np.nan, lowest)

@@ -44,8 +44,18 @@ def plot_terms(result: FitResult, *, is_held_out: bool = False) -> np.ndarray:
             if k and ax.get_legend() is not None:
                 ax.get_legend().remove()
     panels = panels[: len(terms)]
+    _share_scales(panels)
     _say_once(panels, columns)
     return np.array(panels, dtype=object)
+
+
+def _share_scales(panels: list[Axes]) -> None:
+    """One vertical scale for all panels that show the same quantity."""
+    for label in {ax.get_ylabel() for ax in panels}:
+        alike = [ax for ax in panels if ax.get_ylabel() == label]
+        lows, highs = zip(*(ax.get_ylim() for ax in alike), strict=True)
+        for ax in alike:
+            ax.set_ylim(min(lows), max(highs))
 
 
 def _say_once(panels: list[Axes], columns: int) -> None:
@@ -100,7 +110,7 @@ def _draw_distribution(ax: Axes, errors: np.ndarray, unit: str) -> None:
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(axis_label("Model - data", unit))
-    ax.set_title(f"RMS {rms:.3g} {unit}", loc="right")
+    ax.set_title(f"RMS {rms:.3g} {unit}, line: normal", loc="right")
 
 
 def _residuals(target: AbstractTarget, prediction: Any) -> tuple[np.ndarray, np.ndarray, str] | None:
