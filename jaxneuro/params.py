@@ -53,26 +53,32 @@ class ParamInfo:
         """Raise a ValueError if a concrete value breaks the bounds or is NaN; traced values are skipped."""
         if not is_concrete(value):
             return
+        array, is_good = np.asarray(value), self.allows(value)
+        if not np.all(is_good):
+            worst = array[~is_good].flat[0] if array.ndim else array
+            raise ValueError(
+                f"Argument `{name}` must be {self.rule}, but is {float(worst):g}; "
+                f"choose another value for it ({self.doc[:1].lower() + self.doc[1:].rstrip('.')})."
+            )
+
+    def allows(self, value: Any) -> np.ndarray:
+        """Whether numbers lie within the bounds."""
         array = np.asarray(value)
         low, high = self.bounds
         above = True if low is None else (array > low if self.is_open else array >= low)
         below = True if high is None else (array < high if self.is_open else array <= high)
-        is_good = ~np.isnan(array) & above & below & (not self.is_whole or array % 1 == 0)
-        if not np.all(is_good):
-            worst = array[~is_good].flat[0] if array.ndim else array
-            unit = "" if self.unit in ("1", "input") else f" [{self.unit}]"
-            raise ValueError(
-                f"Argument `{name}` must be {self._rule()}{unit}, but is {float(worst):g}; "
-                f"choose another value for it ({self.doc.rstrip('.').lower()})."
-            )
+        return ~np.isnan(array) & above & below & (not self.is_whole or array % 1 == 0)
 
-    def _rule(self) -> str:
+    @property
+    def rule(self) -> str:
+        """What a value must be, e.g. "a number >= 0 [mS/cm^2]"."""
         low, high = self.bounds
         strict, loose = (">", "<") if self.is_open else (">=", "<=")
         parts = [f"{strict} {low:g}"] if low is not None else []
         parts += [f"{loose} {high:g}"] if high is not None else []
         noun = "a whole number" if self.is_whole else "a number"
-        return f"{noun} " + " and ".join(parts) if parts else noun
+        unit = "" if self.unit in ("1", "input") else f" [{self.unit}]"
+        return (f"{noun} " + " and ".join(parts) if parts else noun) + unit
 
 
 def param(
@@ -96,19 +102,26 @@ def param(
     """
     info = ParamInfo(unit, bounds, doc, is_open, is_whole)
     chosen = {} if default is dataclasses.MISSING else {"default": default}
-    may_be_none = default is None
 
     def convert(value: Any) -> Array | None:
-        return None if value is None and may_be_none else _to_array(value, unit)
+        return None if value is None and default is None else _to_array(field.name, value, unit)
 
-    return eqx.field(converter=convert, metadata={"param": info}, **chosen)
+    # dataclasses give the field its name later
+    field = eqx.field(converter=convert, metadata={"param": info}, **chosen)
+    return field
 
 
-def _to_array(value: Any, unit: str) -> Array:
-    if isinstance(value, str) or value is None:
-        raise TypeError(f"A parameter must be a number or an array in {unit}, but is {value!r}; give a number.")
-    value = units.magnitude(value, unit)
-    return jnp.asarray(value, dtype=jnp.result_type(float))
+def _to_array(name: str, value: Any, unit: str) -> Array:
+    if value is None or isinstance(value, str):
+        raise TypeError(f"Argument `{name}` must be a number or an array in {unit}, but is {value!r}; give a number.")
+    value = units.magnitude(value, unit, name)
+    try:
+        return jnp.asarray(value, dtype=jnp.result_type(float))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Argument `{name}` must be a number or an array in {unit}, but is a {type(value).__name__} with something "
+            "else in it; give numbers."
+        ) from None
 
 
 class AbstractParametrised(eqx.Module):
@@ -250,7 +263,7 @@ def replace(tree: Any, values: Mapping[str, Any]) -> Any:
     paths = {resolve(tree, name): name for name in values}
     arrays = []
     for path, name in paths.items():
-        array = _to_array(values[name], infos[path].unit)
+        array = _to_array(name, values[name], infos[path].unit)
         infos[path].check(name, array)
         arrays.append(jnp.broadcast_to(array, jnp.shape(_walk(tree, path))) if array.ndim == 0 else array)
     return eqx.tree_at(lambda node: [_walk(node, path) for path in paths], tree, arrays)

@@ -301,6 +301,10 @@ class Sampled(AbstractStimulus):
     onset: Array = _onset()
 
     def __check_init__(self):
+        if self.values.ndim == 0 and self.dt.ndim:
+            raise ValueError(
+                f"Argument `values` must be samples, but is a number, and `dt` has shape {self.dt.shape}; swap them."
+            )
         if self.values.ndim != 1 or self.values.size < 2:
             raise ValueError(
                 f"Argument `values` must be a 1-D array of at least 2 samples, but has shape {self.values.shape}; "
@@ -379,8 +383,10 @@ def as_stimulus(stimulus: "AbstractStimulus | float | Sequence[AbstractStimulus]
     if isinstance(stimulus, AbstractStimulus):
         return stimulus
     if isinstance(stimulus, str) or not (eqx.is_array_like(stimulus) and jnp.ndim(stimulus) == 0):
+        is_array = isinstance(stimulus, np.ndarray | jax.Array)
+        shown = f"an array of shape {stimulus.shape}" if is_array else repr(stimulus)
         raise TypeError(
             f"Argument `stimulus` must be a stimulus such as Step(amplitude, onset, duration), a number or None, "
-            f"but is {stimulus!r}; use Sampled(values, dt) for recorded samples."
+            f"but is {shown}; use Sampled(values, dt) for recorded samples."
         )
     return Constant(stimulus)

@@ -95,7 +95,7 @@ def test_spike_times_bad_input_is_refused(match, times, options):
 @pytest.mark.parametrize(
     ("match", "free"),
     [
-        (r"'na\.gmax' must be one of HodgkinHuxley's, but is not; did you mean 'na\.g_max'", {"na.gmax": (1.0, 2.0)}),
+        (r"of model or target, but has 'na\.gmax'; did you mean 'na\.g_max'\? Known are C_m", {"na.gmax": (1.0, 2.0)}),
         (r"'g_max' must name one parameter, but fits k\.g_max, leak\.g_max, na\.g_max; ", {"g_max": (1.0, 2.0)}),
         (
             r"Bounds of 'na\.g_max' must be finite with low < high \[mS/cm\^2\], but are \(240\.0, 60\.0\); swap",
@@ -103,7 +103,7 @@ def test_spike_times_bad_input_is_refused(match, times, options):
         ),
         (r"Bounds of 'na\.g_max' must be finite with low < high .*\(60\.0, 60\.0\)", {"na.g_max": (60, 60)}),
         (r"Bounds of 'na\.g_max' must be finite with low < high .*\(nan, 60\.0\)", {"na.g_max": (np.nan, 60)}),
-        (r"`na\.g_max` must be a number >= 0 \[mS/cm\^2\], but is -1; ", {"na.g_max": (-1.0, 60.0)}),
+        (r"keep 'na\.g_max' a number >= 0 \[mS/cm\^2\], but has the bound -1; ", {"na.g_max": (-1.0, 60.0)}),
         (r"`free` must map parameter names to \(low, high\), but is \{\}; ", {}),
         (
             r"`free` must name each parameter once, but 'na\.g_max' and 'channels\.na\.g_max' are the same",

@@ -254,7 +254,7 @@ class FitResult:
     def save(self, path: str | os.PathLike) -> None:
         """Write `to_dict()` as JSON; the file appears whole or not at all."""
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        with whole_file(Path(path)) as file:
+        with whole_file(path) as file:
             file.write(text.encode())
 
     def __repr__(self) -> str:

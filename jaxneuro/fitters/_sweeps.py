@@ -1,5 +1,6 @@
 """From sweeps of a recording to targets of a fit: the command as a stimulus, the voltage, the spikes."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxneuro import circuit
 from jaxneuro._arguments import check_count, check_kind
 from jaxneuro.analysis import recordings
 from jaxneuro.fitters.targets._electrode import Electrode
-from jaxneuro.fitters.targets._samples import positive_number
+from jaxneuro.fitters.targets._samples import finite_number, positive_number
 from jaxneuro.fitters.targets._step_response import StepResponse
 from jaxneuro.fitters.targets._targets import SpikeTimes, VoltageTrace
 from jaxneuro.params import is_concrete
@@ -18,6 +19,7 @@ from jaxneuro.stimuli import AbstractStimulus, Levels, Sampled
 __all__ = ["responses_of", "spikes_of", "stimulus_of", "trace_of"]
 
 _PER_NA = 1e-3  # of pA
+_PER_SECOND = 1e-3  # of a sweep that is asked for in seconds
 
 
 def stimulus_of(sweep: Sweep, *, t1: float | None = None, area: float | None = None) -> AbstractStimulus:
@@ -65,9 +67,19 @@ def trace_of(
     n = ts.size if t1 is None else int(np.searchsorted(ts, t1 + 0.5 * sweep.dt))
     ts, voltage = ts[:n:every], sweep.voltage[:n:every]
     mask = None
+    threshold = float(finite_number("threshold", threshold, "mV", -10.0))
+    if ts.size < 2:
+        raise ValueError(
+            f"Argument `every` must leave two samples or more, but {every} leaves {ts.size} of {n}; lower it."
+        )
     if without_spikes is not None:
         spikes = recordings.find_spikes(sweep.ts - sweep.ts[0], sweep.voltage, threshold)
         mask = recordings.is_between_spikes(ts, spikes, *_checked_margins(without_spikes))
+        if not mask.any():
+            raise ValueError(
+                f"Argument `without_spikes` must leave some samples, but {without_spikes!r} covers all between "
+                f"{spikes.size} spikes; shorten the times."
+            )
     return VoltageTrace(ts, voltage, stimulus_of(sweep, t1=t1, area=area), electrode=electrode, mask=mask, y0=y0)
 
 
@@ -78,6 +90,11 @@ def _check_sweep(sweep: Any, t1: Any) -> None:
         raise ValueError(
             f"Argument `t1` must lie within the sweep, 0 to {end:g} ms after its first sample, but is {t1!r}; lower "
             "it, or leave it out."
+        )
+    if t1 is not None and t1 <= _PER_SECOND * end:
+        warnings.warn(
+            f"Argument `t1` should be in ms, but {t1:g} of {end:g} ms looks like seconds; multiply it by 1000 then.",
+            stacklevel=4,
         )
 
 

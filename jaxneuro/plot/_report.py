@@ -5,7 +5,6 @@ import html
 import io
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,7 +57,7 @@ def fit_report(result: FitResult, path: str | os.PathLike, title: str = "Fit") -
     ]
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
     page += f"<style>{_STYLE}</style>" + "\n".join(parts) + "</html>\n"
-    with whole_file(Path(path)) as file:
+    with whole_file(path) as file:
         file.write(page.encode())
 
 

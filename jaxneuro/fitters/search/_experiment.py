@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from jaxneuro import params
 from jaxneuro.fitters.search._transforms import AbstractTransform, transform_for
-from jaxneuro.fitters.targets._targets import AbstractTarget
+from jaxneuro.fitters.targets._joint import Joint
+from jaxneuro.fitters.targets._targets import AbstractTarget, VoltageTrace
 from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
 
@@ -97,15 +98,22 @@ def _paths(experiment: Experiment, name: str) -> tuple[str, ...]:
     if not isinstance(name, str):
         raise TypeError(f'Argument `free` must have names as keys, but has {name!r}; write e.g. "leak.g_max".')
     if _TIED in name:
-        return tuple(path for part in name.split(_TIED) for path in _paths(experiment, part.strip()))
+        paths = tuple(path for part in name.split(_TIED) for path in _paths(experiment, part.strip()))
+        if len(set(paths)) < len(paths):
+            raise ValueError(
+                f"Argument `free` must tie different parameters, but {name!r} has one of them twice; drop it there."
+            )
+        return paths
     if name.startswith(_ALL):
         paths = tuple(path for path in params.params(experiment) if path.endswith(name[1:]))
         if paths:
+            _check_all_have(experiment.target, name, paths)
             return paths
     if _has(experiment.target, name) and not _has(experiment.model, name):
         return (f"target.{_resolved(experiment.target, name)}",)
     if not _has(experiment.model, name):
         _check_part(experiment, name)
+        _check_known(experiment, name)
     return (f"model.{params.resolve(experiment.model, name)}",)
 
 
@@ -125,6 +133,28 @@ def _check_part(experiment: Experiment, name: str) -> None:
         known = ", ".join(path for path in there if ".y0." in f".{path}")
         raise ValueError(f"Argument `free` names {name!r}, which the initial state has not; it has {known}.")
     raise ValueError(f"Argument `free` names {name!r}, but the target has no {missing}; give it one, {example}.")
+
+
+def _check_known(experiment: Experiment, name: str) -> None:
+    """Raise a ValueError that lists the target's parameters too, where neither it nor the model has one so called."""
+    own = params.names(experiment.target)
+    if own:
+        known = [*sorted(params.names(experiment.model)), *sorted(own)]
+        raise ValueError(
+            f"Argument `free` must name parameters of model or target, but has {name!r}; {params.guess(name, known)}."
+        )
+
+
+def _check_all_have(target: AbstractTarget, name: str, paths: tuple[str, ...]) -> None:
+    """Raise a ValueError where a parameter of electrodes is to be that of all traces, but some have no electrode."""
+    if not isinstance(target, Joint) or not all(".electrode." in f".{path}" for path in paths):
+        return
+    lacking = [term for term, one in target.terms.items() if isinstance(one, VoltageTrace) and one.electrode is None]
+    if lacking:
+        raise ValueError(
+            f"Argument `free` has {name!r} for all traces, but {lacking[0]!r} has no electrode; give it one, or name "
+            "the others one by one."
+        )
 
 
 def _check_electrodes(experiment: Experiment, paths: tuple[str, ...]) -> None:
@@ -162,6 +192,8 @@ def _single(experiment: Experiment, name: str, path: str, info: ParamInfo) -> fl
 
 def _checked_bounds(name: str, pair: Any, info: ParamInfo) -> Bounds:
     try:
+        if any(isinstance(bound, str | bool) for bound in pair):
+            raise TypeError
         low, high = (None if bound is None else float(bound) for bound in pair)
     except (TypeError, ValueError):
         raise TypeError(
@@ -175,7 +207,10 @@ def _checked_bounds(name: str, pair: Any, info: ParamInfo) -> Bounds:
             f"({low}, {high}); swap or widen them, or give None for an open end."
         )
     for bound in (low, high):
-        if bound is not None:
-            info.check(name, bound)
+        if bound is not None and not info.allows(bound):
+            raise ValueError(
+                f"Argument `free` must keep {name!r} {info.rule}, but has the bound {bound:g}; move it, or give None "
+                "for the end of what is possible."
+            )
     # an open end is where the parameter itself ends
     return info.bounds[0] if low is None else low, info.bounds[1] if high is None else high

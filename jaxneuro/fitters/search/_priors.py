@@ -8,14 +8,14 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxneuro._arguments import check_kind
 from jaxneuro.fitters.search._experiment import limits
-from jaxneuro.numerics import as_floats
-from jaxneuro.params import is_concrete
+from jaxneuro.fitters.targets._samples import finite_number, positive_number
 
 __all__ = ["AbstractPrior", "LogNormal", "Normal", "checked_priors"]
 
-
 _FAR = 3.0  # standard deviations
+_EXAMPLE = 'give e.g. {"leak.E_rev": Normal(-70.0, 3.0)}'
 
 
 class AbstractPrior(eqx.Module):
@@ -41,8 +41,8 @@ class Normal(AbstractPrior):
     std: Float[Array, ""]
 
     def __init__(self, mean: float, std: float):
-        _check_positive("std", std)
-        self.mean, self.std = as_floats(mean, std)
+        self.mean = finite_number("mean", mean, "the parameter's unit", -70.0)
+        self.std = positive_number("std", std, "the parameter's unit", 3.0)
 
     @property
     def middle(self) -> Float[Array, ""]:
@@ -62,9 +62,8 @@ class LogNormal(AbstractPrior):
     sigma: Float[Array, ""]
 
     def __init__(self, median: float, sigma: float):
-        _check_positive("median", median)
-        _check_positive("sigma", sigma)
-        self.median, self.sigma = as_floats(median, sigma)
+        self.median = positive_number("median", median, "the parameter's unit", 15.0)
+        self.sigma = positive_number("sigma", sigma, "1", 0.5)
 
     @property
     def middle(self) -> Float[Array, ""]:
@@ -76,7 +75,8 @@ class LogNormal(AbstractPrior):
 
 def checked_priors(priors: Any, free: Mapping[str, Any]) -> dict[str, AbstractPrior]:
     """Priors by name of a free parameter; a sentence for another name or anything but a prior."""
-    given = {} if priors is None else dict(priors)
+    given = {} if priors is None else priors
+    check_kind("priors", given, Mapping, "a dict of priors by the names of free parameters", _EXAMPLE)
     for name, prior in given.items():
         if name not in free:
             raise ValueError(
@@ -99,9 +99,4 @@ def checked_priors(priors: Any, free: Mapping[str, Any]) -> dict[str, AbstractPr
                 f"Argument `priors` must suit the bounds of {name!r}, {low:g} to {high:g}, but is around "
                 f"{float(prior.middle):g}, more than {_FAR:g} standard deviations beyond; move one of them."
             )
-    return given
-
-
-def _check_positive(name: str, value: float) -> None:
-    if is_concrete(value) and not value > 0:
-        raise ValueError(f"Argument `{name}` must be positive, but is {value}; use e.g. 0.5.")
+    return dict(given)

@@ -26,7 +26,7 @@ def starts(
 ) -> Float[Array, "s p"]:
     """Starting points in u: logit(Sobol point), which is uniform between two bounds. `is_alike`: starts at the
     model's values are all there, and not only the first."""
-    seed = check_count("seed", seed, 0, 0) if key is None else int(jax.random.bits(key))
+    seed = check_count("seed", seed, 0, 0) if key is None else _seed_of(key)
     points = sobol({name: (0.0, 1.0) for name in free}, n_starts, seed=seed).columns
     u = {name: np.log(p / (1 - p)) for name, p in points.items()}
     for name, values in _given_starts(free, start, n_starts).items():
@@ -35,6 +35,17 @@ def starts(
         # a start on its bound lies at infinity; 15 is 3e-7 of the interval away from it
         u[name][: n_starts if is_alike else inside.size] = np.clip(inside, -15.0, 15.0)
     return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in free], axis=1)
+
+
+def _seed_of(key: Any) -> int:
+    try:
+        return int(jax.random.bits(key))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Argument `key` must be a random key, but is {key!r}; give `seed={key!r}`, or jax.random.key(0)."
+            if isinstance(key, int)
+            else f"Argument `key` must be a random key, but is a {type(key).__name__}; give e.g. jax.random.key(0)."
+        ) from None
 
 
 def _given_starts(

@@ -11,9 +11,12 @@ from jaxneuro._arguments import check_kind
 from jaxneuro.filters import bessel_delay, bessel_low_pass
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import interpolated
-from jaxneuro.params import AbstractParametrised, is_concrete, param
+from jaxneuro.params import AbstractParametrised, is_concrete, param, params
 
 __all__ = ["Electrode", "checked_electrode"]
+
+# Beyond what amplifiers are made for, and in which unit such a number would be one.
+_LARGEST = {"R_s": (1e4, "Ohm"), "corner": (500.0, "Hz")}
 
 
 class Electrode(AbstractParametrised):
@@ -73,6 +76,19 @@ class Electrode(AbstractParametrised):
 
 
 def checked_electrode(electrode: Any) -> Electrode:
-    """The same, or a TypeError."""
+    """The same; a TypeError for what is none, a ValueError for values that no electrode has."""
     check_kind("electrode", electrode, Electrode, "an Electrode", "give e.g. Electrode(R_s=15.0)")
+    for name, info in params(electrode).items():
+        value = getattr(electrode, name)
+        if is_concrete(value) and not (np.ndim(value) == 0 and np.isfinite(value)):
+            shown = f"{float(value):g}" if np.ndim(value) == 0 else f"an array of shape {np.shape(value)}"
+            raise ValueError(
+                f"Argument `electrode` must have a single finite {name} [{info.unit}], but has {shown}; give a number."
+            )
+        largest, other = _LARGEST.get(name, (np.inf, ""))
+        if is_concrete(value) and value > largest:
+            raise ValueError(
+                f"Argument `electrode` must have {name} in {info.unit}, at most {largest:g}, but has {float(value):g}, "
+                f"which looks like {other}; convert it."
+            )
     return electrode

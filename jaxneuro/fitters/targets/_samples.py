@@ -15,6 +15,7 @@ __all__ = [
     "check_covered",
     "check_equal_lengths",
     "checked_mask",
+    "finite_number",
     "positive_number",
     "samples",
     "sampling",
@@ -48,6 +49,18 @@ def positive_number(name: str, value: Any, unit: str, example: float, *, is_open
     return array
 
 
+def finite_number(name: str, value: Any, unit: str, example: float) -> Float[Array, ""]:
+    """A single finite number as an array, or the sentence that says what is wrong."""
+    try:
+        (array,) = as_floats(value)
+        is_good = array.ndim == 0 and (not is_concrete(array) or bool(np.isfinite(array)))
+    except (TypeError, ValueError):
+        is_good = False
+    if not is_good:
+        raise ValueError(f"Argument `{name}` must be a finite number [{unit}], but is {value!r}; use e.g. {example}.")
+    return array
+
+
 def samples(name: str, values: Any, unit: str, least: int) -> Array:
     """`values` as a 1-D array of finite numbers, or the sentence that says what is wrong."""
     try:
@@ -56,6 +69,11 @@ def samples(name: str, values: Any, unit: str, least: int) -> Array:
         raise TypeError(
             f"Argument `{name}` must be a list of numbers [{unit}], but is {values!r}; give e.g. a NumPy array."
         ) from None
+    if array.ndim == 0 and least > 1:
+        raise ValueError(
+            f"Argument `{name}` must be a list of at least {least} numbers [{unit}], but is {array:g}; give one trace "
+            "or curve, and look at the order of the arguments."
+        )
     if array.ndim != 1 or array.size < least:
         raise ValueError(
             f"Argument `{name}` must be a list of at least {least} numbers [{unit}], but has shape "

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters._result import FitResult, check_result
 from jaxneuro.fitters.search._engine import Problem
+from jaxneuro.fitters.targets._samples import positive_number
 from jaxneuro.fitters.targets._targets import AbstractTrace
 
 __all__ = ["GradientHealth", "gradient_health"]
@@ -92,8 +93,9 @@ def gradient_health(result: FitResult, *, change: float = 0.01) -> GradientHealt
         raise ValueError(
             f"Argument `result` must be of a fit to one trace, but is of a {type(target).__name__}; fit a VoltageTrace."
         )
-    if not 0 < change < np.inf:
-        raise ValueError(f"Argument `change` must be a positive number, but is {change}; use e.g. 0.01.")
+    change = float(positive_number("change", change, "1", 0.01))
+    if change > 1:
+        raise ValueError(f"Argument `change` must be a relative change of at most 1, but is {change:g}; use e.g. 0.01.")
     problem = result.problem
     sizes = np.array([abs(value) or 1.0 for value in result.values.values()])
     values = jnp.asarray(list(result.values.values()))

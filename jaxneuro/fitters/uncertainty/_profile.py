@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro import params
 from jaxneuro._arguments import check_count
 from jaxneuro.fitters._result import FitResult, check_result, check_scatter
 from jaxneuro.fitters.search._engine import Problem
@@ -56,7 +55,8 @@ def profile(result: FitResult, name: str, *, n: int = 4, width: float = 4.0, ste
     width = float(positive_number("width", width, "standard deviations", 4.0))
     if name not in result.params:
         raise ValueError(
-            f"Argument `name` must be a fitted parameter, but is {name!r}; {params.guess(name, result.params)}."
+            f"Argument `name` must be a parameter that was fitted, but is {name!r}; choose from "
+            f"{', '.join(result.params)}."
         )
     check_scatter(result)
     best = result.params[name]
