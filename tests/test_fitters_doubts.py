@@ -43,6 +43,15 @@ def test_white_noise_is_no_doubt_and_correlated_noise_is_said_with_its_factor():
     assert float(sentence.split("some ")[1].rstrip(".")) == pytest.approx(np.sqrt(19), rel=0.2)
 
 
+def test_rounding_in_a_sweep_that_does_not_move_is_no_noise():
+    """Beside one that does."""
+    V = simulate(CELL, Step(1.0, onset=5.0), t1=60.0, dt_save=0.1).voltage
+    flat = -70.0 + 1e-7 * np.sin(np.linspace(0.0, 9.0, V.size))
+    joint = Joint({"a": VoltageTrace(0.1, V, Step(1.0, onset=5.0)), "b": VoltageTrace(0.1, flat, Step(0.0, onset=5.0))})
+    found = fit(CELL, joint, free={"leak.g_max": (0.05, 1.0)}, **OPTIONS)
+    assert found.sensitivity is not None and found.open_questions == []
+
+
 def test_run_that_begins_elsewhere_than_its_data_is_said():
     away = Membrane({"leak": Leak(0.2, -70.0)}, V_init=-60.0)
     white = 0.2 * np.random.default_rng(0).normal(size=601)

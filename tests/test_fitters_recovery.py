@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix
 import pytest
 
 from jaxneuro import LIF, Adaptive, HodgkinHuxley, OrnsteinUhlenbeck, Recording, Step, params, simulate
@@ -33,6 +34,23 @@ def test_fit_recovers_hodgkin_huxley_conductances(clean_trace, seed):
     assert np.sum(result.start_losses < 1.01 * result.loss) >= 4, result.start_losses
     # 601 samples: 6 % is one standard deviation of the mean square
     assert result.loss == pytest.approx(0.25, rel=0.2)
+
+
+def test_fit_ends_where_optimistix_does(clean_trace):
+    """Its Levenberg-Marquardt, on the same residuals from the same start, after about as many steps."""
+    noise = np.random.default_rng(7).normal(0.0, 0.5, clean_trace.shape)
+    target = VoltageTrace(0.05, clean_trace + noise, Step(10.0, 5.0, 25.0))
+    free = {name: (value / 2, value * 2) for name, value in CONDUCTANCES.items()}
+    near = {name: 1.05 * value for name, value in CONDUCTANCES.items()}
+    ours = fit(HodgkinHuxley(), target, free=free, start=near, n_starts=1, strategy="newton", steps=30, progress=False)
+    problem, solver = ours.problem, optimistix.LevenbergMarquardt(rtol=1e-10, atol=1e-10)
+    u = jnp.array([t.inverse(jnp.asarray(near[name])) for name, t in zip(near, problem.transforms, strict=True)])
+    theirs = optimistix.least_squares(
+        lambda u, _: problem.errors(u)[0], solver, u, options={"jac": "fwd"}, max_steps=100
+    )
+    np.testing.assert_allclose(ours.u, theirs.value, rtol=1e-5)
+    assert ours.loss == pytest.approx(float(problem.value(problem.errors(theirs.value))), rel=1e-9)
+    assert ours.stages[-1].n_steps <= int(theirs.stats["num_steps"]) + 5  # ours looks at its gain every 5 steps
 
 
 def test_fit_recovers_lif_from_its_own_f_i_curve():

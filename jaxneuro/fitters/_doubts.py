@@ -13,7 +13,7 @@ __all__ = ["doubts"]
 
 _FAR = 5.0  # mV between the beginnings of a run and of its data
 _CORRELATED = 0.5  # of neighbouring residuals, whose standard errors are then too small by sqrt(3) at least
-_EXACT = 1e-6  # of the data's scatter: residuals that are no noise
+_EXACT = 1e-6  # of the scatter of the data that move most: residuals that are no noise
 
 
 def doubts(target: AbstractTarget, prediction: Any, scores: Mapping[str, Scores], *, has_std: bool) -> list[str]:
@@ -51,7 +51,8 @@ def _late(traces: Mapping[str, tuple[AbstractTrace, Any]]) -> Iterator[str]:
 
 def _correlated(traces: Mapping[str, tuple[AbstractTrace, Any]]) -> Iterator[str]:
     """The first-order correlation r of neighbours makes n samples worth n (1 - r) / (1 + r)."""
-    found = [_neighbours(*term) for term in traces.values()]
+    spread = max((float(np.std(np.asarray(target.data))) for target, _ in traces.values()), default=0.0)
+    found = [_neighbours(*term, spread) for term in traces.values()]
     r = max((one for one in found if one is not None), default=0.0)
     if r > _CORRELATED:
         factor = np.sqrt((1 + r) / max(1 - r, 1e-9))
@@ -61,9 +62,9 @@ def _correlated(traces: Mapping[str, tuple[AbstractTrace, Any]]) -> Iterator[str
         )
 
 
-def _neighbours(target: AbstractTrace, prediction: Any) -> float | None:
+def _neighbours(target: AbstractTrace, prediction: Any, spread: float) -> float | None:
     errors = np.asarray(target.recorded(prediction) - target.data)[target.is_compared]
     square = np.mean(errors**2)
-    if errors.size < 10 or not square > (_EXACT * np.std(np.asarray(target.data))) ** 2:
+    if errors.size < 10 or not square > (_EXACT * spread) ** 2:
         return None
     return float(np.mean(errors[1:] * errors[:-1]) / square)

@@ -2,6 +2,9 @@
 
 Derivatives are forward-mode: a fit has few parameters and many residuals, and one evaluation then
 serves both phases, gradient steps of an optax optimiser and Levenberg-Marquardt steps.
+
+The latter are our own: the curvature of a likelihood, and priors beside data that tell their own noise, are no sums of
+squares, which optimistix asks for. On sums of squares both end at the same point after about as many simulations.
 """
 
 from collections.abc import Callable, Mapping
