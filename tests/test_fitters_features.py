@@ -232,7 +232,7 @@ def test_population_finds_spikes_that_newton_does_not(double, monkeypatch, tmp_p
     monkeypatch.setattr(_strategy, "_WIDE", (0.4, 4))
     monkeypatch.setattr(_strategy, "_NARROW", (0.1, 2))
     free = {"na.g_max": (10.0, 240.0), "k.g_max": (10.0, 100.0)}
-    options = {"free": free, "start": {"na.g_max": 30.0, "k.g_max": 60.0}, "steps": 20}
+    options = {"free": free, "start": {"na.g_max": 30.0, "k.g_max": 90.0}, "steps": 20}
     newton = fit(HH, double, **options | QUICK)
     assert newton.history[0, 0] > 162.0  # the start is silent
     assert newton.loss > 81.0  # and so is one spike at its end

@@ -111,11 +111,11 @@ def test_priors_wrong_use_is_one_sentence():
     with refused("priors.*Normal where.*negative.*LogNormal.*'E_L'"):
         fit(LIF(), REST, free=free, priors={"E_L": LogNormal(70.0, 0.3)})
     for std in (0.0, -1.0, np.nan):
-        with refused(f"std.*positive.*{std}"):
+        with refused(f"std.*positive.*{std:g}"):
             Normal(-70.0, std)
-        with refused(f"sigma.*positive.*{std}"):
+        with refused(f"sigma.*positive.*{std:g}"):
             LogNormal(70.0, std)
-        with refused(f"median.*positive.*{std}"):
+        with refused(f"median.*positive.*{std:g}"):
             LogNormal(std, 0.5)
 
 

@@ -112,7 +112,7 @@ def test_profile_is_flat_where_another_parameter_takes_over(degenerate):
 
 
 def test_profile_wrong_use_is_one_sentence(degenerate):
-    with refused(r"`name` must be a fitted parameter, but is 'leak'; .*first\.g_max"):
+    with refused(r"`name` must be a parameter that was fitted, but is 'leak'; .*first\.g_max"):
         profile(degenerate, "leak")
     number = fitted(two_leaks(), {"C_m": (0.3, 3.0)}, loss=lambda run, target: (run.voltage**2).mean(), steps=2)
     with refused("`result` must be of data that tell their own scatter, but the loss is a number without residuals"):
