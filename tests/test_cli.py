@@ -119,6 +119,36 @@ def test_fit_goes_on_from_its_checkpoint_and_scores_held_out_sweeps(jaxneuro, tm
     assert code == 2 and "must be of this fit" in err and not (tmp_path / "other").exists()
 
 
+def membrane_recording(path, currents=(-30.0, 0.0, 400.0)):
+    """A CSV of a regular-spiking cell of 1e4 um^2: steps of 60 ms, 10 samples per ms."""
+    cell, rows = jn.params.replace(MODELS["regular-spiking"](), {"na.g_max": 40.0}), []
+    for k, current in enumerate(currents):
+        step = jn.Step(current / 100.0, 20.0, 60.0)  # 1 uA/cm^2 is 100 pA
+        run = jn.simulate(cell, step, t1=90.0, dt_save=0.1)
+        rows += [f"{t:.1f},{v:.4f},{100 * i:g},{k}" for t, v, i in zip(run.ts, run.voltage, run.i_app, strict=True)]
+    path.write_text("\n".join(["time_ms,voltage_mV,current_pA,sweep", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["hh", "regular-spiking"])
+def test_fit_of_a_trace_ends_with_spikes_where_the_data_have_them(model, jaxneuro, tmp_path):
+    """Of the model that the data are of; the squid's axon is told to be another one."""
+    file = membrane_recording(tmp_path / "cell.csv")
+    free = [f"--free={name}" for name in ("na.g_max=10:160", "k.g_max=1:20", "m.g_max=0.02:0.3") if model != "hh"]
+    options = ("--area", 1e4, "--starts", 2, "--steps", 20, "--held-out", 1, "--out", tmp_path / "out", *free)
+    code, out, err = jaxneuro("fit", file, "--model", model, *options)
+    assert code == 0, err
+    assert files(tmp_path / "out") == ["fit.json", "fit.png", "report.html", "report.md"]
+    scores = json.loads((tmp_path / "out/fit.json").read_text())["scores"]
+    fitted, held_out = scores["fitted"]["all"], scores["held_out"]["sweep 1"]
+    assert fitted["spikes of data"]["value"] >= 2 and "spikes of data" not in held_out
+    if model == "hh":
+        assert "has not the spikes of the data, so that features of spikes were fitted" in out
+    else:
+        assert fitted["coincidence"]["value"] == pytest.approx(1.0) and fitted["RMS error"]["value"] < 0.5
+
+
 @pytest.mark.slow
 def test_fit_of_the_real_cell_reaches_2_hz(jaxneuro, tmp_path, data_dir):
     code, out, err = jaxneuro(
@@ -183,7 +213,7 @@ BAD = {
     ),
     "unknown sweep": (("fit", "good.csv", "--target", "spikes", "--sweep", "77"), "but 77 is none of them"),
     "held out in silence": (("fit", "good.csv", "--target", "spikes", "--held-out", "0"), "with spikes, but 0 has"),
-    "area of a point": (("fit", "good.csv", "--area", "100"), "--area must go with --model hh"),
+    "area of a point": (("fit", "good.csv", "--area", "100"), "--area must go with --target trace"),
     "no time": (("fit", "good.csv", "--time-budget", "0"), "--time-budget.*x>0"),
     "unknown strategy": (("fit", "good.csv", "--strategy", "guess"), "--strategy.*'nudging'"),
     "model of no fit": (("fit", "good.csv", "--model", "foo"), "--model.*'lif', 'hh'"),

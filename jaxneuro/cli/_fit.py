@@ -12,14 +12,12 @@ from jaxneuro.cli._report import section, show
 
 __all__ = ["fit"]
 
-_DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
-
 
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option(
     "--model",
-    type=click.Choice(["lif", "hh"], case_sensitive=False),
+    type=click.Choice(list(dict.fromkeys(kind for kind, _ in PROBLEMS)), case_sensitive=False),
     default="lif",
     show_default=True,
     help="Model that is fitted.",
@@ -28,7 +26,7 @@ _DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
     "--target",
     type=click.Choice(["fi", "spikes", "trace"]),
     default=None,
-    help="What to fit: the f-I curve (lif), the spike times of a sweep (lif) or its voltage trace (hh).",
+    help="What to fit: the f-I curve (lif), the spike times of a sweep (lif) or its voltage trace (others).",
 )
 @click.option(
     "--sweep",
@@ -37,7 +35,10 @@ _DEFAULT_TARGET = {"lif": "fi", "hh": "trace"}
     help="Sweep for --target spikes or trace [number in the file]; the one with most spikes if not given.",
 )
 @click.option(
-    "--area", type=float, default=None, help="Membrane area for hh [um^2]; from the measured capacitance if not given."
+    "--area",
+    type=float,
+    default=None,
+    help="Membrane area for a trace [um^2]; from the measured capacitance if not given.",
 )
 @click.option(
     "--free",
@@ -104,6 +105,7 @@ def fit(
     Examples:
       jaxneuro fit cell.abf --model lif --target fi --out fitted
       jaxneuro fit cell.csv --free V_th=-60:-40 --free b_w=0:0.3
+      jaxneuro fit cell.abf --model regular-spiking --sweep 12 --held-out 13
     """
     start(out)
     from jaxneuro.fitters import fit as run
@@ -111,7 +113,7 @@ def fit(
 
     neuron = build_model(model, settings)
     kind = model.lower()
-    target = target or _DEFAULT_TARGET.get(kind, "fi")
+    target = target or ("fi" if kind == "lif" else "trace")
     data = read_recording(recording, stimulus_folder=stimulus_folder)
     make = PROBLEMS[_checked(kind, target)]
     _check_options(kind, target, sweep, held_out, area)
@@ -167,8 +169,8 @@ def _check_options(kind: str, target: str, sweep: int | None, held_out: tuple[in
                 f"Option {name} must go with --target spikes or trace, but the target is fi, which all sweeps make "
                 "together; leave it out."
             )
-    if area is not None and kind != "hh":
-        raise ValueError(f"Option --area must go with --model hh, but the model is {kind}; leave it out.")
+    if area is not None and target != "trace":
+        raise ValueError(f"Option --area must go with --target trace, but the target is {target}; leave it out.")
     if sweep in held_out:
         raise ValueError(
             f"Option --held-out must name other sweeps than the one that is fitted, but has {sweep}; choose another."

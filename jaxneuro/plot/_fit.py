@@ -74,13 +74,17 @@ def _draw_terms(ax: Axes, result: FitResult) -> None:
 
 
 def _name_stages(ax: Axes, result: FitResult, begins: list[int]) -> None:
-    """What each loss is of, beside the border where it begins."""
+    """What each loss is of, once, beside the border where it begins."""
     first = dict(zip(np.cumsum([0, *(s.n_steps for s in result.stages[:-1])]).tolist(), result.stages, strict=True))
+    names = {}
     for begin in begins:
+        # of "features, population" and "features, Levenberg-Marquardt" what they have in common
+        names.setdefault(first[begin].name.split(",")[0], begin)
+    for name, begin in names.items():
         ax.text(
             begin,
             1.02,
-            first[begin].name,
+            name,
             rotation=40,
             ha="left",
             va="bottom",
@@ -94,9 +98,8 @@ def _name_stages(ax: Axes, result: FitResult, begins: list[int]) -> None:
 def _draw_losses(ax: Axes, result: FitResult) -> None:
     finite = np.where(np.isfinite(result.history), result.history, np.inf)
     ends = np.cumsum([stage.n_steps for stage in result.stages])
-    borders = [
-        end for end, later in zip(ends, result.stages[1:], strict=False) if later.is_new and 0 < end < len(finite)
-    ]
+    later = zip(ends.tolist(), result.stages[1:], strict=False)
+    borders = sorted({end for end, stage in later if stage.is_new and 0 < end < len(finite)})
     for border in borders:
         ax.axvline(border - 0.5, color=GREY, linewidth=0.7, linestyle=":")
     if borders:
@@ -115,4 +118,8 @@ def _draw_losses(ax: Axes, result: FitResult) -> None:
         ax.set_yscale("log")
     ax.set_xlim(0, max(len(finite) - 1, 1))
     ax.set_xlabel("Step")
-    ax.set_ylabel(axis_label("Lowest loss", result.loss_unit.replace("^2", "²") or "1"))
+    is_mixed = {"free run", "features"} <= {
+        stage.name.split(",")[0] for stage in result.stages if stage.loss is not None
+    }
+    unit = "own unit" if is_mixed else result.loss_unit.replace("^2", "²") or "1"
+    ax.set_ylabel(axis_label("Lowest loss", unit))

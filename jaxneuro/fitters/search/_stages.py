@@ -25,6 +25,7 @@ from jaxneuro.fitters.search._experiment import Experiment
 from jaxneuro.fitters.search._firing import fires_alike
 from jaxneuro.fitters.search._optimizers import idle
 from jaxneuro.fitters.search._population import Population, Search
+from jaxneuro.fitters.search._starts import sobol_points
 from jaxneuro.fitters.targets._losses import AbstractLoss
 from jaxneuro.fitters.targets._targets import AbstractTarget
 
@@ -36,6 +37,13 @@ __all__ = ["Run", "Stage", "StageReport", "n_gradient_steps", "polished", "run_s
 _FEW = 5  # steps between two looks at the gain, where Newton's steps are known to go fast
 _SMALLEST_GAIN = 1e-6  # of the loss within a chunk, far below what noise in data leaves to find
 _WORTH = 1e-3  # of the loss: a gain that ends the patience with gradient steps
+
+
+class Look(NamedTuple):
+    """How many points are looked at, besides those that the starts have been at, for runs that fire."""
+
+    n_points: int
+    seed: int
 
 
 class Stage(NamedTuple):
@@ -58,8 +66,8 @@ class Stage(NamedTuple):
     worth: float | None = None
     """Share of its loss that some start must have to gain by Newton's step for more Levenberg-Marquardt steps; None for
     those that go on as long as any has gained anything."""
-    is_check: bool = False
-    """Whether it is no more than a look at how the best run fires; if as the data do, the fit is over."""
+    look: Look | None = None
+    """The look at how the best run fires, that takes the place of steps; if as the data do, the fit is over."""
     is_remedy: bool = False
     """Whether it, and those before it, are for runs that do not; its loss is then the fit's."""
 
@@ -145,8 +153,8 @@ def run_stages(
             while not _is_over(reached, stages) and not ended:
                 stage = stages[len(reached.reports)]
                 n_before = len(reached.history)
-                if stage.is_check:
-                    reached = _looked_at(problem, reached, stage, (u0, *others))
+                if stage.look is not None:
+                    reached = _looked_at(problem, reached, stage, stage.look, (u0, *others))
                 else:
                     reached = _advanced(problem, optimizer, reached, stage, control.patience)
                 has_begun = True
@@ -179,17 +187,23 @@ def _of_stage(problem: Problem, stage: Stage) -> Problem:
     return dataclasses.replace(problem, n_data=1, tells_scatter=False) if stage.is_remedy else problem
 
 
-def _looked_at(problem: Problem, reached: Reached, stage: Stage, points: tuple[Float[Array, "s p"], ...]) -> Reached:
-    """The end of the fit, or each start where it, or one of its `points`, has the least loss of the stage."""
+def _looked_at(
+    problem: Problem, reached: Reached, stage: Stage, look: Look, points: tuple[Float[Array, "s p"], ...]
+) -> Reached:
+    """The end of the fit, or each start at the one of its `points`, and of those scattered over the bounds, where the
+    stage's loss is least."""
     began = time.perf_counter()
     state, starts = reached.state, jnp.asarray(reached.starts)
+    n_starts = starts.size
     if fires_alike(problem, state.best_u[int(np.argmin(np.asarray(state.best.loss)))]):
         report = StageReport(stage.name, 0, 1, time.perf_counter() - began, None)
         return _over(reached._replace(is_enough=True), stage._replace(n_kept=None), report)
-    found = jnp.stack([state.best_u, *(u[starts] for u in points)])
+    n_each = -(-look.n_points // n_starts)
+    scattered = sobol_points(problem.names, n_each * n_starts, look.seed).reshape(n_each, n_starts, -1)
+    found = jnp.concatenate([state.best_u[None], *(u[starts][None] for u in points), scattered])
     losses = losses_at(_of_stage(problem, stage), found.reshape(-1, found.shape[-1])).reshape(found.shape[:2])
     losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
-    best = jnp.argmin(losses, axis=0), jnp.arange(starts.size)
+    best = jnp.argmin(losses, axis=0), jnp.arange(n_starts)
     state = state._replace(best_u=found[best], best=state.best._replace(loss=losses[best]))
     report = StageReport(stage.name, 0, 1 + len(found), time.perf_counter() - began, float(jnp.min(losses)))
     return _over(reached._replace(state=state), stage, report)

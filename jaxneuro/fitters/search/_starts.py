@@ -1,6 +1,6 @@
 """Where the starts of a fit begin."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from jaxneuro._arguments import check_count
 from jaxneuro.fitters.search._experiment import Bounds, FreeParam, limits
 from jaxneuro.sweeps import sobol
 
-__all__ = ["starts"]
+__all__ = ["sobol_points", "starts"]
 
 
 def starts(
@@ -27,14 +27,19 @@ def starts(
     """Starting points in u: logit(Sobol point), which is uniform between two bounds. `is_alike`: starts at the
     model's values are all there, and not only the first."""
     seed = check_count("seed", seed, 0, 0) if key is None else _seed_of(key)
-    points = sobol({name: (0.0, 1.0) for name in free}, n_starts, seed=seed).columns
-    u = {name: np.log(p / (1 - p)) for name, p in points.items()}
+    u = dict(zip(free, np.array(sobol_points(free, n_starts, seed)).T, strict=True))
     for name, values in _given_starts(free, start, n_starts).items():
         _check_start(name, values, free[name].bounds)
         inside = np.asarray(free[name].transform.inverse(jnp.asarray(values)))
         # a start on its bound lies at infinity; 15 is 3e-7 of the interval away from it
         u[name][: n_starts if is_alike else inside.size] = np.clip(inside, -15.0, 15.0)
     return jnp.stack([jnp.asarray(u[name], jnp.result_type(float)) for name in free], axis=1)
+
+
+def sobol_points(names: Iterable[str], n: int, seed: int) -> Float[Array, "n p"]:
+    """Points in u that are spread evenly over the parameters' intervals."""
+    points = sobol({name: (0.0, 1.0) for name in names}, n, seed=seed).columns
+    return jnp.stack([jnp.asarray(np.log(p / (1 - p)), jnp.result_type(float)) for p in points.values()], axis=1)
 
 
 def _seed_of(key: Any) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxneuro.fitters.search._firing import by_features, has_spikes
 from jaxneuro.fitters.search._population import Population
-from jaxneuro.fitters.search._stages import Stage
+from jaxneuro.fitters.search._stages import Look, Stage
 from jaxneuro.fitters.targets._joint import Joint, drawn
 from jaxneuro.fitters.targets._losses import TraceLoss
 from jaxneuro.fitters.targets._nudging import can_be_nudged
@@ -29,6 +29,8 @@ _STEPS_NUDGED = 10  # of each strength at most; starts far off take more than th
 _WORTH_NUDGED = 0.01  # gain for which it goes on: the next strength has another optimum anyway
 _TRIAL = 0.25  # of the steps, after which it is seen which starts lead nowhere
 _LONGEST_TAU, _N_TAUS = 0.25, 4  # of a run, at which the distance of two trains has few minima; stages down to its own
+_SCREENED = 256  # points among which there may be a model that fires
+_LONGER = 1.6  # how many more generations they take than populations around values that a user knows
 _REMEDIED = 2  # starts around which there is a population for what has failed otherwise
 _WIDE, _NARROW = (0.4, 25), (0.1, 15)  # widths in u and generations, after which Newton's steps gain more
 
@@ -136,17 +138,20 @@ def remedies(target: AbstractTarget, steps: int, seed: int) -> list[Stage]:
     """A look at how the best run fires, and if not as the data do, populations and Levenberg-Marquardt steps on the
     features of its spikes, around the starts that come nearest to these."""
     target, loss = by_features(target)
-    look = Stage("features", target, 0, False, True, n_kept=_REMEDIED, is_check=True)
-    others = [stage._replace(name=f"features, {stage.name}") for stage in population(target, steps, seed, True, None)]
+    look = Stage("features", target, 0, False, True, n_kept=_REMEDIED, look=Look(_SCREENED, seed))
+    searches = population(target, steps, seed, True, None, longer=_LONGER)
+    others = [stage._replace(name=f"features, {stage.name}") for stage in searches]
     return [stage._replace(loss=loss, is_remedy=True) for stage in (look, *others)]
 
 
-def population(target: AbstractTarget, steps: int, seed: int, has_newton: bool, kept: int | None) -> list[Stage]:
+def population(
+    target: AbstractTarget, steps: int, seed: int, has_newton: bool, kept: int | None, *, longer: float = 1.0
+) -> list[Stage]:
     """A wide search and a narrow one, Levenberg-Marquardt steps after each, or the optimiser's for a loss without
-    residuals; the narrow one around the `kept` best starts."""
+    residuals; the narrow one around the `kept` best starts; `longer`, the factor of their generations."""
 
     def search(width: float, generations: int) -> Stage:
-        return Stage("population", target, 0, False, True, Population(width, generations, seed))
+        return Stage("population", target, 0, False, True, Population(width, round(longer * generations), seed))
 
     def newton(n_steps: int, n_kept: int | None = None) -> Stage:
         return Stage("Levenberg-Marquardt", target, n_steps, True, True, n_kept=n_kept)
