@@ -136,38 +136,62 @@ def _any_lane_rule(axis_size: int, in_batched: list[bool], condition: Array) -> 
 def chunked(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of pytrees of arrays, which under a user's jax.vmap runs in chunks instead of all lanes at once.
 
-    Nothing changes without vmap. The result cannot be differentiated in reverse mode.
+    One jax.vmap within another makes no chunks of its own: all combinations are lanes of the same chunks. Nothing
+    changes without vmap. The result cannot be differentiated in reverse mode.
     """
+    return _under(function, ())
+
+
+class _Level(NamedTuple):
+    """One of several jax.vmap around a function: how many lanes it has, and which leaves of the arguments it maps."""
+
+    size: int
+    is_mapped: tuple[bool, ...]
+
+
+def _under(function: Callable[..., Any], levels: tuple[_Level, ...]) -> Callable[..., Any]:
+    """The function of arguments with a leading axis for each level that maps them, the outermost first."""
 
     @jax.custom_batching.custom_vmap
     def call(*args: Any) -> Any:
-        return function(*args)
+        return _over_chunks(function, levels, args) if levels else function(*args)
 
     @call.def_vmap
     def rule(axis_size: int, in_batched: list[Any], *args: Any) -> tuple[Any, Any]:
-        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, in_batched)
-        out = _over_chunks(jax.vmap(function, in_axes=tuple(axes)), axis_size, in_batched, args)
+        level = _Level(axis_size, tuple(jax.tree.leaves(in_batched)))
+        out = _under(function, (level, *levels))(*args)
         return out, jax.tree.map(lambda _: True, out)
 
     return call
 
 
-def _over_chunks(function: Callable[..., Any], n_lane: int, in_batched: Any, args: tuple) -> Any:
-    """Run a vmapped function chunk after chunk; the last chunk is filled with copies of the last lane."""
-    width = chunk_width(n_lane)
-    if n_lane == width or n_lane < _FEWEST:
-        return function(*args)
-    n_chunk = math.ceil(n_lane / width)
-    index = jnp.minimum(jnp.arange(n_chunk * width), n_lane - 1).reshape(n_chunk, width)
+def _over_chunks(function: Callable[..., Any], levels: tuple[_Level, ...], args: tuple) -> Any:
+    """Run a function over the lanes of all levels, chunk after chunk; the last chunk is filled with copies of the last
+    lane."""
+    sizes = tuple(level.size for level in levels)
+    n_lane = math.prod(sizes)
     leaves, structure = jax.tree.flatten(args)
-    is_mapped = jax.tree.leaves(in_batched)
+    is_mapped = list(zip(*(level.is_mapped for level in levels), strict=True))
+    axes = jax.tree.unflatten(structure, [0 if any(mapped) else None for mapped in is_mapped])
+    mapped_function = jax.vmap(function, in_axes=axes)
 
     def one(chunk: Array) -> Any:
-        chosen = [leaf[chunk] if mapped else leaf for leaf, mapped in zip(leaves, is_mapped, strict=True)]
-        return function(*jax.tree.unflatten(structure, chosen))
+        places = jnp.unravel_index(chunk, sizes)
+        chosen = [
+            leaf[tuple(place for place, is_one in zip(places, mapped, strict=True) if is_one)] if any(mapped) else leaf
+            for leaf, mapped in zip(leaves, is_mapped, strict=True)
+        ]
+        return mapped_function(*jax.tree.unflatten(structure, chosen))
 
-    out = jax.lax.map(one, index)
-    return jax.tree.map(lambda leaf: leaf.reshape(n_chunk * width, *leaf.shape[2:])[:n_lane], out)
+    width = chunk_width(n_lane)
+    if n_lane == width or n_lane < _FEWEST:
+        out = mapped_function(*args) if len(levels) == 1 else one(jnp.arange(n_lane))
+    else:
+        n_chunk = math.ceil(n_lane / width)
+        index = jnp.minimum(jnp.arange(n_chunk * width), n_lane - 1).reshape(n_chunk, width)
+        out = jax.lax.map(one, index)
+        out = jax.tree.map(lambda leaf: leaf.reshape(n_chunk * width, *leaf.shape[2:])[:n_lane], out)
+    return jax.tree.map(lambda leaf: leaf.reshape(*sizes, *leaf.shape[1:]), out)
 
 
 class Plan(NamedTuple):

@@ -33,6 +33,35 @@ def test_map_lanes_equals_vmap(n):
     np.testing.assert_allclose(together[-2:], jax.vmap(voltage)(few), rtol=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [(3, 2), (2, 70), (70, 2), (5, 3, 20)], ids=str)
+def test_chunked_function_under_several_vmaps_equals_the_loop(sizes):
+    """Of arguments that any of them maps, or none; the result has the axes of all."""
+
+    def function(a, b, c, d):
+        return {"sum": a * b + jnp.sum(c) * d, "b": b}
+
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=sizes), rng.normal(size=sizes[-1:]), rng.normal(size=(*sizes[:1], 4))
+    nested, last = lanes.chunked(function), len(sizes) - 1
+    for level in reversed(range(len(sizes))):
+        axes = (0, 0 if level == last else None, 0 if level == 0 else None, None)
+        nested = jax.vmap(nested, in_axes=axes)
+    found = nested(*map(jnp.asarray, (a, b, c)), 2.0)
+    assert found["sum"].shape == found["b"].shape == sizes
+    for index in np.ndindex(*sizes):
+        wanted = function(a[index], b[index[-1]], c[index[0]], 2.0)
+        np.testing.assert_allclose(found["sum"][index], wanted["sum"], rtol=1e-14)
+        assert found["b"][index] == wanted["b"]
+
+
+def test_chunks_of_nested_vmaps_hold_lanes_of_all(monkeypatch):
+    """5 lanes in each of 64 are 320 in 3 chunks, and not 64 chunks of 5 and 59 copies."""
+    monkeypatch.setattr(lanes, "_is_cpu", lambda: True)
+    nested = jax.vmap(jax.vmap(lanes.chunked(lambda x: jnp.sin(x))))
+    text = str(jax.make_jaxpr(lambda x: nested(x) + 0.0)(jnp.zeros((64, 5))))
+    assert "length=3" in text and f"[{lanes.chunk_width(320)}] = sin" in text.replace("f64", "")
+
+
 def test_map_lanes_gives_gradients_of_every_lane():
     values = drawn(70)
     losses, slopes = jn.map_lanes(jax.value_and_grad(loss), values)
