@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxneuro import FitzHughNagumo, Step, params, simulate
-from jaxneuro.fitters import FeatureLoss, Joint, VoltageTrace, fit
+from jaxneuro import Euler, FitzHughNagumo, FixedStep, Step, params, simulate
+from jaxneuro.fitters import FeatureLoss, Joint, TraceLoss, VoltageTrace, fit
 from jaxneuro.fitters.search import _strategy
 from jaxneuro.fitters.search._experiment import Experiment
 from jaxneuro.fitters.search._firing import fires_alike, has_spikes
@@ -59,6 +59,19 @@ def test_right_model_has_no_need_of_it(trace):
     found, plain = (fit(CELL, trace, strategy=strategy, **OPTIONS) for strategy in ("auto", "nudging"))
     assert found.stages[-1][:3] == ("features", 0, 1)
     assert found.loss == plain.loss and found.values == plain.values and found.sensitivity is not None
+
+
+def test_loss_that_was_asked_for_is_kept(trace):
+    joint = Joint({"a": trace}, losses={"a": TraceLoss(huber=10.0)})
+    for target, options in ((trace, {"loss": TraceLoss()}), (joint, {})):
+        found = fit(WRONG, target, **OPTIONS | {"steps": 1} | options)
+        assert found.stages[-1].name == "free run" and "tolerances" not in found.loss_unit
+
+
+def test_no_remedy_is_sought_where_no_run_works(trace):
+    """Steps of the solver that no run survives, wherever it begins."""
+    with pytest.raises(RuntimeError, match="none of 2 starts has one"):
+        fit(WRONG, trace, solver=FixedStep(0.05, solver=Euler()), **OPTIONS | {"free": {"C_m": (1e-4, 2e-4)}})
 
 
 def test_terms_of_a_joint_are_compared_by_features_each(trace, monkeypatch):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxneuro._arguments import check_count, check_flags
+from jaxneuro._arguments import check_count
 from jaxneuro.fitters._result import FitResult, FittedParam
 from jaxneuro.fitters._scores import transferred
 from jaxneuro.fitters._sensitivity import Sensitivity
@@ -110,10 +110,10 @@ def fit(
     chosen = checked_free(Experiment(model, target), free)
     n_starts, steps = check_count("n_starts", n_starts, 1, 8), check_count("steps", steps, 1, 100)
     kept = None if kept is None else _checked_kept(kept, n_starts)
-    control = checked_control(progress, callback, patience, time_budget, checkpoint, checkpoint_every)
+    control = checked_control(progress, polish, callback, patience, time_budget, checkpoint, checkpoint_every)
     _warn_if_single_precision()
-    check_flags(polish=polish)
-    is_auto, strategy = strategy == "auto", chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
+    is_auto = strategy == "auto" and loss is None
+    strategy = chosen_strategy(strategy, model, target, loss, polish and optimizer is None)
     n_points = n_starts if screened is None else check_count("screened", screened, n_starts, 32 * n_starts)
     u0 = starts(chosen, start, n_points, seed, key, is_alike=strategy == "population")
     solver = _solver(solver, model, target, held_out, strategy)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxneuro.fitters import AbstractTarget, ClampCurrent, FitResult, Joint, VoltageTrace
+from jaxneuro.fitters.targets._joint import terms_of
 from jaxneuro.plot._style import RED, axis_label, style
 from jaxneuro.plot._targets import draw_target
 
@@ -127,7 +128,5 @@ def _terms(result: FitResult, is_held_out: bool) -> dict[str, tuple[AbstractTarg
         raise ValueError(
             "Argument `result` must be of a fit with held-out data, but nothing was held out; give fit(held_out=...)."
         )
-    prediction = result.held_out_prediction if is_held_out else result.prediction
-    if not isinstance(target, Joint):
-        return {"": (target, prediction)}
-    return {name: (target.terms[name], prediction.terms[name]) for name in target.names}
+    terms = terms_of(target, result.held_out_prediction if is_held_out else result.prediction)
+    return terms if isinstance(target, Joint) else {"": terms["all"]}

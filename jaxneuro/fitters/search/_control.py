@@ -42,6 +42,7 @@ class Control(NamedTuple):
 
 def checked_control(
     progress: bool,
+    polish: bool,
     callback: Callable[[Progress], Any] | None,
     patience: int | None,
     time_budget: float | None,
@@ -49,7 +50,7 @@ def checked_control(
     checkpoint_every: float,
 ) -> Control:
     """The same, or the sentence that says what is wrong."""
-    check_flags(progress=progress)
+    check_flags(progress=progress, polish=polish)
     if callback is not None and not callable(callback):
         raise TypeError(
             f"Argument `callback` must be a function of a Progress, but is {callback!r}; write e.g. "

@@ -204,6 +204,8 @@ def _looked_at(
     losses = losses_at(_of_stage(problem, stage), found.reshape(-1, found.shape[-1])).reshape(found.shape[:2])
     losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
     best = jnp.argmin(losses, axis=0), jnp.arange(n_starts)
+    # where nothing runs there is nothing to search around
+    reached = reached._replace(is_enough=not np.any(np.isfinite(losses)))
     state = state._replace(best_u=found[best], best=state.best._replace(loss=losses[best]))
     report = StageReport(stage.name, 0, 1 + len(found), time.perf_counter() - began, float(jnp.min(losses)))
     return _over(reached._replace(state=state), stage, report)

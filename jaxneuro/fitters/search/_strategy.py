@@ -71,6 +71,11 @@ def _traces_of(target: AbstractTarget) -> list[VoltageTrace]:
     return terms if is_plain and all(isinstance(term, VoltageTrace) for term in terms) else []
 
 
+def _has_own_loss(target: AbstractTarget) -> bool:
+    """Whether nobody has chosen another loss than squares for a term."""
+    return all(loss.huber is None for loss in target.losses.values()) if isinstance(target, Joint) else True
+
+
 def planned(
     strategy: str,
     target: AbstractTarget,
@@ -86,7 +91,8 @@ def planned(
     `is_auto`: the strategy was chosen for the user, and there is a remedy if it fails."""
     if strategy == "nudging":
         stages = nudging(target, steps, kept)
-        return [*stages, *remedies(target, steps, seed)] if is_auto and has_spikes(_traces_of(target)) else stages
+        can_help = is_auto and _has_own_loss(target) and has_spikes(_traces_of(target))
+        return [*stages, *remedies(target, steps, seed)] if can_help else stages
     if strategy == "population":
         return population(target, steps, seed, has_newton, kept)
     if isinstance(loss, VanRossumLoss):
