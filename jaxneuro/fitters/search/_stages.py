@@ -69,7 +69,12 @@ class Stage(NamedTuple):
     look: Look | None = None
     """The look at how the best run fires, that takes the place of steps; if as the data do, the fit is over."""
     is_remedy: bool = False
-    """Whether it, and those before it, are for runs that do not; its loss is then the fit's."""
+    """Whether it is for runs that do not; its loss is then the fit's."""
+
+    @property
+    def n_generations(self) -> int:
+        """Of its population, 0 if there is none."""
+        return 0 if self.population is None else self.population.generations
 
 
 def n_gradient_steps(stages: list[Stage]) -> int:
@@ -146,9 +151,9 @@ def run_stages(
     reached = Reached(initial_state(optimizer, u0), history, (), tuple(range(len(u0))))
     reached = reached if control.checkpoint is None else _loaded(control.checkpoint, reached)
     has_begun, stage = False, stages[max(len(reached.reports) - 1, 0)]
-    n_steps = sum(stage.n_steps for stage in stages)
+    n_steps = sum(stage.n_steps + stage.n_generations for stage in stages)
     with tqdm(total=n_steps, desc="fit", unit="step", disable=not control.progress) as bar:
-        bar.update(len(reached.history))
+        bar.update(len(reached.history) + sum(stage.n_generations for stage in stages[: len(reached.reports)]))
         try:
             while not _is_over(reached, stages) and not ended:
                 stage = stages[len(reached.reports)]
@@ -158,7 +163,8 @@ def run_stages(
                 else:
                     reached = _advanced(problem, optimizer, reached, stage, control.patience)
                 has_begun = True
-                bar.update(len(reached.history) - n_before)
+                # a generation, if there were no steps
+                bar.update(len(reached.history) - n_before or int(stage.population is not None))
                 now = _progress(problem, reached, stage, time.monotonic() - began)
                 bar.set_postfix(stage=now.stage, loss=f"{now.loss:.4g}")
                 is_last = _is_over(reached, stages)
