@@ -4,6 +4,9 @@ RECORDING is an ABF, NWB, CSV or NPZ file whose sweeps step the current by diffe
 fitted, the odd ones are predicted: spike count, height of the action potentials, depth of the after-hyperpolarisation,
 latency. Channels have their published kinetics, but for a threshold and a rate (q10) of each spike current.
 
+With --traces nothing is told of the cell: no values, no priors, no features. The default strategy fits every fourth
+sweep's voltage from random starts, sees that squares have the model silent, and goes on by itself.
+
 Example: python fitting/fit_hh_cell.py 171116sh_0018.abf --out hh-cell
 """
 
@@ -19,7 +22,17 @@ from jaxtyping import Array
 
 from jaxneuro.analysis.recordings import main_step, passive_properties
 from jaxneuro.channels import HCurrent, Leak, MCurrent, TraubMilesPotassium, TraubMilesSodium
-from jaxneuro.fitters import Electrode, FitResult, Joint, LogNormal, Normal, StepResponse, fit, responses_of
+from jaxneuro.fitters import (
+    Electrode,
+    FitResult,
+    Joint,
+    LogNormal,
+    Normal,
+    StepResponse,
+    VoltageTrace,
+    fit,
+    responses_of,
+)
 from jaxneuro.io import read_recording
 from jaxneuro.models import Membrane
 from jaxneuro.solvers import FixedStep
@@ -49,7 +62,8 @@ PRIORS = {
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=Path, metavar="RECORDING", help="current-clamp recording with steps")
-    parser.add_argument("--starts", type=int, default=2, help="number of starts, a population around each [1]")
+    parser.add_argument("--starts", type=int, help="number of starts [1]; 2, each with a population, 8 with --traces")
+    parser.add_argument("--traces", action="store_true", help="fit the voltage itself, by the default strategy")
     parser.add_argument("--seed", type=int, default=0, help="seed of the populations [1]")
     parser.add_argument("--out", type=Path, default=Path("fit-hh-cell"), help="output folder")
     parser.add_argument("--quick", action="store_true", help="Newton's steps alone, on every fourth sweep")
@@ -153,22 +167,19 @@ def main() -> None:
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(str(error)) from None
     amplitudes = dict(zip(window.sweep.tolist(), window.amplitude.tolist(), strict=True))
-    train = [index for index in targets if index % (8 if options.quick else 2) == 0]
+    train = [index for index in targets if index % (8 if options.quick else 4 if options.traces else 2) == 0]
     # small steps tell the series resistance to within 1 MOhm; a balanced one is not below 0
     priors = PRIORS | {"*.R_s": Normal(max(passive.R_series, 3.5), 1.0)}
+    free = {name: bounds(prior) for name, prior in priors.items()}
+    terms = {f"sweep {index}": targets[index] for index in train}
+    steps, strategy = (5, "newton") if options.quick else (40, "population")
+    how = {"priors": priors, "start": "model", "n_starts": 2, "steps": steps, "strategy": strategy, "solver": SOLVER}
+    if options.traces:
+        terms = {n: VoltageTrace(t.dt, t.voltage, t.stimulus, electrode=t.electrode) for n, t in terms.items()}
+        how = {"steps": 10} if options.quick else {}
+    how |= {} if options.starts is None else {"n_starts": options.starts}
     began = time.process_time()
-    result = fit(
-        cell_at(passive.E_L),
-        Joint({f"sweep {index}": targets[index] for index in train}),
-        free={name: bounds(prior) for name, prior in priors.items()},
-        priors=priors,
-        start="model",
-        n_starts=options.starts,
-        steps=5 if options.quick else 40,
-        strategy="newton" if options.quick else "population",
-        solver=SOLVER,
-        seed=options.seed,
-    )
+    result = fit(cell_at(passive.E_L), Joint(terms), free=free, seed=options.seed, **how)
     print(result.table())
     n = sum(stage.n_simulations for stage in result.stages)
     print(f"loss {result.loss:.0f}, {n} simulations of {len(train)} sweeps for each start, ", end="")
