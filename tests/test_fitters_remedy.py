@@ -6,7 +6,7 @@ import pytest
 
 from jaxneuro import Euler, FitzHughNagumo, FixedStep, Step, params, simulate
 from jaxneuro.fitters import FeatureLoss, Joint, TraceLoss, VoltageTrace, fit
-from jaxneuro.fitters.search import _strategy
+from jaxneuro.fitters.search import _stages, _strategy
 from jaxneuro.fitters.search._experiment import Experiment
 from jaxneuro.fitters.search._firing import fires_alike, has_spikes
 from jaxneuro.models import RegularSpiking
@@ -66,6 +66,17 @@ def test_loss_that_was_asked_for_is_kept(trace):
     for target, options in ((trace, {"loss": TraceLoss()}), (joint, {})):
         found = fit(WRONG, target, **OPTIONS | {"steps": 1} | options)
         assert found.stages[-1].name == "free run" and "tolerances" not in found.loss_unit
+
+
+def test_fit_that_is_ended_while_it_looks_is_of_squares(trace, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_stages, "fires_alike", interrupt)
+    joint = Joint({"a": trace})
+    ended, plain = (fit(WRONG, joint, strategy=strategy, **OPTIONS) for strategy in ("auto", "nudging"))
+    assert ended.ended == "Ctrl-C" and ended.errors["a"] == (pytest.approx(plain.errors["a"][0]), "mV")
+    assert ended.values == plain.values and ended.loss == pytest.approx(plain.loss)
 
 
 def test_no_remedy_is_sought_where_no_run_works(trace):

@@ -175,7 +175,7 @@ def run_stages(
             if not has_begun:
                 raise
             ended = "Ctrl-C"
-    is_remedied = stage.is_remedy and not reached.is_enough
+    is_remedied = not reached.is_enough and any(over.is_remedy for over in stages[: len(reached.reports)])
     problem = _of_stage(problem, stage) if is_remedied else problem
     if ended and _needs_value(problem, reached, stage):
         reached = _on_the_data(problem, reached)
