@@ -144,7 +144,7 @@ def test_fit_of_a_trace_ends_with_spikes_where_the_data_have_them(model, jaxneur
     fitted, held_out = scores["fitted"]["all"], scores["held_out"]["sweep 1"]
     assert fitted["spikes of data"]["value"] >= 2 and "spikes of data" not in held_out
     if model == "hh":
-        assert "has not the spikes of the data, so that features of spikes were fitted" in out
+        assert "does not fire as the data do, so that features of spikes were fitted" in out
     else:
         assert fitted["coincidence"]["value"] == pytest.approx(1.0) and fitted["RMS error"]["value"] < 0.5
 

@@ -49,7 +49,7 @@ def test_remedy_is_told(remedied):
     losses = [stage.loss for stage in remedied.stages[begin:]]
     assert np.all(np.diff(losses) <= 1e-12) and remedied.loss == losses[-1]
     assert remedied.loss_unit == "tolerances^2" and remedied.sensitivity is None
-    assert "has not the spikes of the data, so that features of spikes were fitted" in remedied.table()
+    assert "does not fire as the data do, so that features of spikes were fitted" in remedied.table()
     assert remedied.errors["all"] == (pytest.approx(remedied.loss**0.5), "tolerances")
     labels = {text.get_text() for text in plot_fit(remedied)[1].texts}
     assert {"free run", "features"} <= labels

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["fit"]
 
 _REMEDIED = (
-    "the best run by squares has not the spikes of the data, so that features of spikes were fitted, whose tolerances "
-    "are not their scatter"
+    "the best run by squares does not fire as the data do, so that features of spikes were fitted, whose tolerances "
+    "are not their scatter (`bootstrap` over the sweeps of a Joint tells it)"
 )
 _NEAR = 1e-3  # share of an interval within which a value is on its bound
 
