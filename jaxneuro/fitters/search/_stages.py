@@ -202,19 +202,24 @@ def _looked_at(
     state, starts = reached.state, jnp.asarray(reached.starts)
     n_starts = starts.size
     if fires_alike(problem, state.best_u[int(np.argmin(np.asarray(state.best.loss)))]):
-        report = StageReport(stage.name, 0, 1, time.perf_counter() - began, None)
-        return _over(reached._replace(is_enough=True), stage._replace(n_kept=None), report)
+        return _left_as_it_is(reached, stage, 1, began)
     n_each = -(-look.n_points // n_starts)
     scattered = sobol_points(problem.names, n_each * n_starts, look.seed).reshape(n_each, n_starts, -1)
     found = jnp.concatenate([state.best_u[None], *(u[starts][None] for u in points), scattered])
     losses = losses_at(_of_stage(problem, stage), found.reshape(-1, found.shape[-1])).reshape(found.shape[:2])
     losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
+    if np.all(np.isinf(losses)):  # where nothing runs there is nothing to search around
+        return _left_as_it_is(reached, stage, 1 + len(found), began)
     best = jnp.argmin(losses, axis=0), jnp.arange(n_starts)
-    # where nothing runs there is nothing to search around
-    reached = reached._replace(is_enough=not np.any(np.isfinite(losses)))
     state = state._replace(best_u=found[best], best=state.best._replace(loss=losses[best]))
     report = StageReport(stage.name, 0, 1 + len(found), time.perf_counter() - began, float(jnp.min(losses)))
     return _over(reached._replace(state=state), stage, report)
+
+
+def _left_as_it_is(reached: Reached, stage: Stage, n_runs: int, began: float) -> Reached:
+    """The end of the fit after a look."""
+    report = StageReport(stage.name, 0, n_runs, time.perf_counter() - began, None)
+    return _over(reached._replace(is_enough=True), stage._replace(n_kept=None), report)
 
 
 def polished(problem: Problem, u: Float[Array, "s p"], n_steps: int, *, is_near: bool = False) -> State:
@@ -230,7 +235,8 @@ def _progress(problem: Problem, reached: Reached, stage: Stage, seconds: float) 
     losses = np.asarray(reached.state.best.loss)
     lowest = float(np.min(losses))
     # a population's best has not been evaluated with derivatives yet
-    lowest = lowest if np.isfinite(lowest) or not reached.reports else reached.reports[-1].loss
+    told = reached.reports[-1].loss if reached.reports else None
+    lowest = lowest if np.isfinite(lowest) or told is None else told
     values = problem.values(reached.state.best_u[int(np.argmin(losses))])
     return Progress(stage.name, len(reached.history), lowest, {k: float(v) for k, v in values.items()}, seconds)
 
