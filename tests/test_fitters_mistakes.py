@@ -285,6 +285,11 @@ def test_time_in_seconds_is_noticed():
         trace_of(long, t1=2.0)
 
 
+def test_trace_of_a_sweep_refuses_what_is_no_electrode():
+    with refused("`electrode` must be an Electrode, but is 5.0; ", TypeError):
+        trace_of(RECORDING[0], electrode=5.0)
+
+
 def test_recording_refuses_what_it_does_not_have():
     with refused("`sweep` must be a Sweep, but is a Recording; give one of a recording", TypeError):
         trace_of(RECORDING)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxneuro import circuit
 from jaxneuro._arguments import check_count, check_kind
 from jaxneuro.analysis import recordings
-from jaxneuro.fitters.targets._electrode import Electrode
+from jaxneuro.fitters.targets._electrode import Electrode, checked_electrode
 from jaxneuro.fitters.targets._samples import finite_number, positive_number
 from jaxneuro.fitters.targets._step_response import StepResponse
 from jaxneuro.fitters.targets._targets import SpikeTimes, VoltageTrace
@@ -101,7 +101,7 @@ def _check_sweep(sweep: Any, t1: Any) -> None:
 def _check_areas(area: Any, electrode: Electrode | None) -> None:
     if area is not None:
         positive_number("area", area, "um^2", 2e4)
-    own = None if electrode is None else electrode.area
+    own = None if electrode is None else checked_electrode(electrode).area
     if own is not None and area is not None and not np.isclose(float(own), area):
         raise ValueError(
             f"Argument `area` must be that of the electrode, {float(own):g} um^2, but is {area:g}; give both one value."
