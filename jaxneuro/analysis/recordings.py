@@ -22,6 +22,7 @@ __all__ = [
     "CurrentStep",
     "FITable",
     "Passive",
+    "REARM",
     "StepWindow",
     "find_spikes",
     "find_steps",
@@ -32,8 +33,8 @@ __all__ = [
     "passive_properties",
 ]
 
-# A spike falls by tens of mV, recording noise is below 1 mV: between the two, the detector re-arms.
-_REARM = 5.0  # mV
+# A spike falls by tens of mV, recording noise is below 1 mV: by so much below the threshold the detector re-arms.
+REARM = 5.0  # mV
 # The resting voltage is the median over this time before a step.
 _BASELINE = 100.0  # ms
 
@@ -110,7 +111,7 @@ def find_spikes(ts: np.ndarray, voltage: np.ndarray, threshold: float = -10.0) -
             "Arguments `ts` and `voltage` must be one-dimensional and equally long, but have "
             f"shapes {ts.shape} and {voltage.shape}; give one sweep."
         )
-    is_up, is_down = voltage >= threshold, voltage < threshold - _REARM
+    is_up, is_down = voltage >= threshold, voltage < threshold - REARM
     # Between the two levels the detector stays as it last was, armed at the beginning.
     last = np.maximum.accumulate(np.where(is_up | is_down, np.arange(ts.size), -1))
     is_above = np.where(last >= 0, is_up[last], False)

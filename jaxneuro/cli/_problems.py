@@ -1,5 +1,6 @@
 """From a recording to a fitting problem: model with measured parameters, target, bounds of the free ones."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,30 @@ from jaxneuro.recording import Recording, Sweep
 __all__ = ["PROBLEMS"]
 
 Problem = tuple[AbstractModel, Any, dict[str, tuple[float, float]]]
+
+# Bounds of what is free: conductances around the squid axon's, and the leak's potential,
+_SQUID = {
+    "na.g_max": (10.0, 400.0),
+    "k.g_max": (1.0, 200.0),
+    "leak.g_max": (0.01, 3.0),
+    "leak.E_rev": (-90.0, -30.0),
+    "electrode.R_s": (0.0, 50.0),
+}
+# and conductances, thresholds and speeds of a cortical cell's currents.
+_CORTICAL = {
+    "C_m": (0.5, 2.0),
+    "na.g_max": (5.0, 200.0),
+    "na.V_T": (-75.0, -45.0),
+    "na.q10": (0.3, 8.0),
+    "k.g_max": (0.5, 50.0),
+    "k.V_T": (-75.0, -45.0),
+    "k.q10": (0.3, 8.0),
+    "m.g_max": (0.005, 1.0),
+    "m.tau_max": (100.0, 5000.0),
+    "leak.g_max": (0.003, 0.3),
+    "leak.E_rev": (-90.0, -50.0),
+    "electrode.R_s": (0.0, 50.0),
+}
 
 
 def lif_fi(data: Recording, neuron: AbstractModel, sweep: int | None, area: float | None) -> Problem:
@@ -60,40 +85,13 @@ def lif_spikes(data: Recording, neuron: AbstractModel, sweep: int | None, area: 
     return neuron, spikes_of(chosen, t1=t1), free
 
 
-def hh_trace(data: Recording, neuron: AbstractModel, sweep: int | None, area: float | None) -> Problem:
-    """Voltage of one sweep; conductances within 40-fold of the squid axon's, and the leak's potential."""
-    free = {
-        "na.g_max": (10.0, 400.0),
-        "k.g_max": (1.0, 200.0),
-        "leak.g_max": (0.01, 3.0),
-        "leak.E_rev": (-90.0, -30.0),
-        "electrode.R_s": (0.0, 50.0),
-    }
-    return *_membrane_trace(data, neuron, sweep, area), free
-
-
-def regular_spiking_trace(data: Recording, neuron: AbstractModel, sweep: int | None, area: float | None) -> Problem:
-    """Voltage of one sweep; conductances, thresholds and speeds of a cortical cell's currents."""
-    free = {
-        "C_m": (0.5, 2.0),
-        "na.g_max": (5.0, 200.0),
-        "na.V_T": (-75.0, -45.0),
-        "na.q10": (0.3, 8.0),
-        "k.g_max": (0.5, 50.0),
-        "k.V_T": (-75.0, -45.0),
-        "k.q10": (0.3, 8.0),
-        "m.g_max": (0.005, 1.0),
-        "m.tau_max": (100.0, 5000.0),
-        "leak.g_max": (0.003, 0.3),
-        "leak.E_rev": (-90.0, -50.0),
-        "electrode.R_s": (0.0, 50.0),
-    }
-    return *_membrane_trace(data, neuron, sweep, area), free
-
-
-def _membrane_trace(
-    data: Recording, neuron: AbstractModel, sweep: int | None, area: float | None
-) -> tuple[AbstractModel, Any]:
+def membrane_trace(
+    free: dict[str, tuple[float, float]],
+    data: Recording,
+    neuron: AbstractModel,
+    sweep: int | None,
+    area: float | None,
+) -> Problem:
     """Voltage of one sweep up to 50 ms after the main step, every 0.1 ms; the current in pA becomes a density by the
     area."""
     from jaxneuro import params
@@ -116,12 +114,12 @@ def _membrane_trace(
     (prepared,) = data.select([chosen.index]).prepared(every=max(1, round(0.1 / chosen.dt)))
     end = min(step.onset + step.duration + 50.0, prepared.t1) - prepared.ts[0]
     target = trace_of(prepared, t1=end, area=area, electrode=Electrode(area=area))
-    return params.replace(neuron, {"V_init": float(np.median(target.voltage[:10]))}), target
+    return params.replace(neuron, {"V_init": float(np.median(target.voltage[:10]))}), target, free
 
 
 PROBLEMS = {
     ("lif", "fi"): lif_fi,
     ("lif", "spikes"): lif_spikes,
-    ("hh", "trace"): hh_trace,
-    ("regular-spiking", "trace"): regular_spiking_trace,
+    ("hh", "trace"): functools.partial(membrane_trace, _SQUID),
+    ("regular-spiking", "trace"): functools.partial(membrane_trace, _CORTICAL),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from jaxneuro import params
 from jaxneuro.analysis.spike_trains import coincidence_factor
 from jaxneuro.fitters.search._engine import Problem
-from jaxneuro.fitters.targets._features import spikes_in
+from jaxneuro.fitters.targets._features import spikes_of_both
 from jaxneuro.fitters.targets._joint import Joint, loss_of, terms_of
 from jaxneuro.fitters.targets._spike_trains import SpikeTrains
 from jaxneuro.fitters.targets._step_response import StepResponse
@@ -62,7 +62,7 @@ def _of_trace(target: AbstractTrace, prediction: Any) -> Scores:
 def _of_its_spikes(target: VoltageTrace, prediction: Any) -> Scores:
     if target.mask is not None or isinstance(prediction.model, AbstractSpikingModel):
         return {}
-    data, model = (spikes_in(target, V) for V in (target.voltage, target.recorded(prediction)))
+    data, model = spikes_of_both(target, prediction)
     return _of_times(data, model, target.t1 - target.t0) if data.size or model.size else {}
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from jaxneuro.fitters.search._engine import Problem
 from jaxneuro.fitters.targets._feature_loss import FeatureLoss
-from jaxneuro.fitters.targets._features import spikes_in
+from jaxneuro.fitters.targets._features import spikes_in, spikes_of_both
 from jaxneuro.fitters.targets._joint import Joint, terms_of
 from jaxneuro.fitters.targets._losses import AbstractLoss
 from jaxneuro.fitters.targets._targets import AbstractTarget, VoltageTrace
@@ -26,7 +26,7 @@ def fires_alike(problem: Problem, u: Float[Array, " p"]) -> bool:
     held = problem.holding(problem.values(u))
     prediction = held.target.predict(held.model, problem.solver)
     for trace, of_trace in terms_of(held.target, prediction).values():
-        data, model = (spikes_in(trace, V) for V in (trace.voltage, trace.recorded(of_trace)))
+        data, model = spikes_of_both(trace, of_trace)
         if data.size != model.size or np.any(np.abs(data - model) > _NEAR):
             return False
     return True

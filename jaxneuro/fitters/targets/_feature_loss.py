@@ -119,17 +119,11 @@ class FeatureLoss(AbstractLoss):
         return jnp.where(is_known, (smooth - jnp.sum(data.has_spike) - 0.5) / self.count, 0.0)[None]
 
     def _missing_or_extra(self, answers: "_Answers") -> Array:
-        data, model, recorded, onset, end = (
-            answers.data,
-            answers.model,
-            answers.recorded,
-            answers.onset,
-            answers.end,
-        )
+        data, model, _, recorded, t0, dt, onset, end = answers
         n_data, n_model = jnp.sum(data.has_spike), jnp.sum(model.has_spike)
         n_missing = jnp.maximum(n_data - n_model, 0)
         last = jnp.where(n_model > 0, model.end[jnp.clip(n_model - 1, 0)], onset)
-        is_after = answers.t0 + jnp.asarray(answers.dt * np.arange(recorded.size)) > last + 1.0
+        is_after = t0 + jnp.asarray(dt * np.arange(recorded.size)) > last + 1.0
         highest = jnp.max(jnp.where(is_after, recorded, -jnp.inf), initial=-100.0)
         low = jnp.where(n_missing > 0, jnp.minimum(highest + 20.0, 0.0) / 4, 0.0)
         room = data.time.size

@@ -7,28 +7,31 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.analysis.recordings import find_spikes
+from jaxneuro._solution import Solution
+from jaxneuro.analysis.recordings import REARM, find_spikes
 from jaxneuro.fitters.targets._targets import VoltageTrace
 from jaxneuro.numerics import interpolated
 
-__all__ = ["LAGS", "THRESHOLD", "SpikeFeatures", "spike_features", "spikes_in"]
+__all__ = ["LAGS", "THRESHOLD", "SpikeFeatures", "spike_features", "spikes_in", "spikes_of_both"]
 
 # Where a spike's waveform is compared, from its upward crossing on [ms]: dense where it moves fast.
 LAGS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
 
 
 THRESHOLD = 0.0  # mV, which every spike crosses
-_REARM = 5.0  # mV below the threshold, from which on the next spike counts
 _LEAST_RANGE = 30.0  # mV between the ends of a trace with spikes
 
 
 def spikes_in(trace: VoltageTrace, voltage: Array) -> np.ndarray:
-    """Times of spikes [ms] in a voltage recorded like a trace, or in that itself, where its samples are compared; none
-    of a model whose voltage is no such thing."""
-    data = np.asarray(trace.voltage)
-    if np.ptp(data) < _LEAST_RANGE:
-        return np.empty(0)
-    return find_spikes(trace.ts, np.where(trace.is_compared, voltage, np.minimum(data, THRESHOLD - 1)), THRESHOLD)
+    """Times of spikes [ms] in a voltage recorded like a trace, or in that itself, whatever its mask; none beside data
+    that hardly move, as those of a model without units."""
+    is_spiking = np.ptp(np.asarray(trace.voltage)) >= _LEAST_RANGE
+    return find_spikes(trace.ts, voltage, THRESHOLD) if is_spiking else np.empty(0)
+
+
+def spikes_of_both(trace: VoltageTrace, prediction: Solution) -> tuple[np.ndarray, np.ndarray]:
+    """Times of spikes [ms] in a trace and in a prediction of it."""
+    return spikes_in(trace, trace.voltage), spikes_in(trace, trace.recorded(prediction))
 
 
 class SpikeFeatures(NamedTuple):
@@ -87,7 +90,7 @@ def spike_features(
     trough = jax.ops.segment_min(jnp.where(is_after, voltage, jnp.inf), number, num_segments=room + 1)[:room]
     trough = jnp.where(jnp.isfinite(trough), trough, threshold)
     time = crossing(rising, threshold)
-    end = jnp.where(has_spike & ~is_over, times[-1], crossing(falling, threshold - _REARM))
+    end = jnp.where(has_spike & ~is_over, times[-1], crossing(falling, threshold - REARM))
     before = jnp.append(t0, end[:-1]) + 3.0  # ms after the spike before, when that is over
     after = jnp.where(jnp.append(has_spike[1:], False), jnp.append(time[1:], stop), stop) - 1.5
     at = time[:, None] + jnp.array(LAGS)[None]
@@ -98,7 +101,7 @@ def spike_features(
 
 def _is_above(voltage: Float[Array, " n_time"], threshold: float) -> Bool[Array, " n_time"]:
     """From an upward crossing on until the voltage has fallen below the threshold by more than noise does."""
-    is_up, is_down = voltage >= threshold, voltage < threshold - _REARM
+    is_up, is_down = voltage >= threshold, voltage < threshold - REARM
     last = jax.lax.cummax(jnp.where(is_up | is_down, jnp.arange(voltage.size), -1))
     return (last >= 0) & is_up[last]
 

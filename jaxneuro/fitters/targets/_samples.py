@@ -1,6 +1,7 @@
 """Checks of what a target is made of: numbers, their times, and a stimulus that covers them."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -35,29 +36,28 @@ def checked_mask(mask: Any, n_time: int) -> Bool[Array, " n_time"]:
 
 def positive_number(name: str, value: Any, unit: str, example: float, *, is_open: bool = True) -> Float[Array, ""]:
     """A single finite number > 0 (>= 0 unless `is_open`) as an array, or the sentence that says what is wrong."""
+    rule = "positive" if is_open else "non-negative"
+    return _number(name, value, unit, example, rule, lambda array: array > 0 or (array == 0 and not is_open))
+
+
+def finite_number(name: str, value: Any, unit: str, example: float) -> Float[Array, ""]:
+    """A single finite number as an array, or the sentence that says what is wrong."""
+    return _number(name, value, unit, example, "finite", lambda array: True)
+
+
+def _number(
+    name: str, value: Any, unit: str, example: float, rule: str, obeys: Callable[[Array], Any]
+) -> Float[Array, ""]:
     try:
         (array,) = as_floats(value)
     except (TypeError, ValueError):
         array = jnp.asarray(jnp.nan)
     is_good = array.ndim == 0
     if is_good and is_concrete(array):
-        is_good = bool(np.isfinite(array) and (array > 0 or (array == 0 and not is_open)))
+        is_good = bool(np.isfinite(array) and obeys(array))
     if not is_good:
-        rule = "positive" if is_open else "non-negative"
         shown = f"{float(array):g}" if array.ndim == 0 and np.isfinite(array) else repr(value)
         raise ValueError(f"Argument `{name}` must be a {rule} number [{unit}], but is {shown}; use e.g. {example}.")
-    return array
-
-
-def finite_number(name: str, value: Any, unit: str, example: float) -> Float[Array, ""]:
-    """A single finite number as an array, or the sentence that says what is wrong."""
-    try:
-        (array,) = as_floats(value)
-        is_good = array.ndim == 0 and (not is_concrete(array) or bool(np.isfinite(array)))
-    except (TypeError, ValueError):
-        is_good = False
-    if not is_good:
-        raise ValueError(f"Argument `{name}` must be a finite number [{unit}], but is {value!r}; use e.g. {example}.")
     return array
 
 

@@ -10,7 +10,7 @@ from jaxneuro._simulate import checked_run, simulate
 from jaxneuro._solution import Solution
 from jaxneuro.analysis.firing import check_one_neuron
 from jaxneuro.fitters.targets._electrode import Electrode, checked_electrode
-from jaxneuro.fitters.targets._features import SpikeFeatures, spike_features
+from jaxneuro.fitters.targets._features import THRESHOLD, SpikeFeatures, spike_features
 from jaxneuro.fitters.targets._samples import samples, whole_fraction
 from jaxneuro.fitters.targets._targets import AbstractTarget
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
@@ -56,7 +56,7 @@ class StepResponse(AbstractTarget):
         amplitude: float,
         onset: float,
         electrode: Electrode | None = None,
-        threshold: float = 0.0,
+        threshold: float = THRESHOLD,
         room: int | None = None,
     ):
         data = np.asarray(voltage, np.float64)
