@@ -2,6 +2,7 @@
 
 import ast
 import email
+import fnmatch
 import importlib.metadata
 import os
 import re
@@ -97,6 +98,14 @@ def test_sdist_holds_the_whole_project(tmp_path):
     assert not wanted - names, f"absent from the source distribution: {sorted(wanted - names)}"
     strange = {name for name in names if ".venv" in name or "demo-out" in name or ".git/" in name}
     assert not strange
+
+
+def test_checkout_ignores_what_the_studies_write():
+    rules = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("/")]
+    written = [re.findall(r'"--out".*Path\("(.+?)"\)', path.read_text()) for path in (ROOT / "fitting").glob("*.py")]
+    folders = [folder for found in written for folder in found]
+    assert len(folders) > 5
+    assert not [folder for folder in folders if not any(fnmatch.fnmatch(folder, rule) for rule in rules)]
 
 
 def test_install_has_the_command():
