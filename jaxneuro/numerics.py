@@ -6,7 +6,7 @@ works on scalars and arrays. Rate functions and propagators must use these inste
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,14 @@ __all__ = [
     "as_floats",
     "bounded_exp",
     "cos_sqrt",
+    "exp",
     "exp_difference",
     "exp_second_difference",
+    "expm1",
     "expm1_over_x",
     "linear_update",
     "safe_divide",
+    "sigmoid",
     "sinc_sqrt",
     "where",
     "x_over_expm1",
@@ -46,6 +49,124 @@ def _is_double(x: Float[Array, "*s"]) -> bool:
     return jnp.finfo(jnp.result_type(x)).bits > 32
 
 
+class _Exponential(NamedTuple):
+    """What e^x = 2^n e^r takes, n whole and |r| <= ln(2) / 2, with e^r = 1 + r (1 + r q(r))."""
+
+    ln2: tuple[float, float]
+    """ln 2 in two parts, the first so short that n times it is exact."""
+    q: tuple[float, ...]
+    """Coefficients of least largest relative error (Remez): 0.03 (float32) and 0.02 units in the last place."""
+    highest: float
+    """x above which 2^n overflows."""
+    n_digits: int
+    """Binary digits of the mantissa."""
+    bias: int
+    """Of the exponent."""
+    whole: type
+
+
+_EXPONENTIALS = {
+    "float32": _Exponential(
+        (0.693359375, -2.12194440e-4),
+        (0.4999999341, 0.1666652011, 0.04166839421, 0.008368780411, 0.001381446706),
+        89.0,
+        23,
+        127,
+        jnp.int32,
+    ),
+    "float64": _Exponential(
+        (6.93147180369123816490e-01, 1.90821492927058770002e-10),
+        (
+            0.500000000000001072,
+            0.166666666666664102,
+            0.0416666666665291888,
+            0.00833333333349562489,
+            0.00138888889439225894,
+            0.000198412695047626892,
+            0.0000248014927628433341,
+            2.7557587344703162e-6,
+            2.76303786055979153e-7,
+            2.49999645434367262e-8,
+        ),
+        710.0,
+        52,
+        1023,
+        jnp.int64,
+    ),
+}
+
+
+def _power_of_two_and_rest(x: Float[Array, "*s"], highest: float, parts: _Exponential) -> tuple[Array, Array]:
+    """(2^n, e^r - 1) with e^x = 2^n e^r."""
+    lowest = -(parts.bias * math.log(2))
+    x = jnp.where(x < lowest, lowest, x)
+    x = jnp.where(x > highest, highest, x)
+    n = jax.lax.round(x * (1 / math.log(2)), jax.lax.RoundingMethod.TO_NEAREST_EVEN)
+    r = x - n * parts.ln2[0] - n * parts.ln2[1]
+    # of a number so large the last digits are those of the whole number n + bias, which is how a float holds 2^n
+    shifted = n + (1.5 * 2.0**parts.n_digits + parts.bias)
+    bits = jax.lax.bitcast_convert_type(shifted, parts.whole) << parts.n_digits
+    return jax.lax.bitcast_convert_type(bits, x.dtype), r * (1.0 + r * _horner(r, parts.q))
+
+
+def _own_exponential(x: Float[Array, "*s"]) -> _Exponential | None:
+    return _EXPONENTIALS.get(str(x.dtype)) if jax.default_backend() == "cpu" else None
+
+
+@jax.custom_jvp
+def exp(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """e^x to a unit in the last place; 0 below the smallest normal number, inf within a factor of sqrt(2) of the
+    largest.
+
+    On CPUs by a polynomial of our own: over many lanes 1.6 times (float64) and 1.2 times faster than XLA's, and
+    exponentials are most of what conductance models cost. Elsewhere `jnp.exp`.
+    """
+    x = jnp.asarray(x, jnp.result_type(x, float))
+    parts = _own_exponential(x)
+    if parts is None:
+        return jnp.exp(x)
+    scale, rest = _power_of_two_and_rest(x, parts.highest, parts)
+    return scale * (1.0 + rest)
+
+
+@exp.defjvp
+def _exp_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    value = exp(*primals)
+    return value, value * tangents[0]
+
+
+@jax.custom_jvp
+def expm1(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """e^x - 1 to a few units in the last place, also near 0; held at half the largest float where it would overflow.
+
+    On CPUs by the same polynomial as `exp`, 2 to 4 times faster than XLA's. Elsewhere `jnp.expm1`.
+    """
+    x = jnp.asarray(x, jnp.result_type(x, float))
+    parts = _own_exponential(x)
+    if parts is None:
+        return jnp.expm1(x)
+    scale, rest = _power_of_two_and_rest(x, parts.bias * math.log(2), parts)
+    return scale * rest + (scale - 1.0)
+
+
+@expm1.defjvp
+def _expm1_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    value = expm1(*primals)
+    return value, (value + 1.0) * tangents[0]
+
+
+@jax.custom_jvp
+def sigmoid(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """1 / (1 + e^-x)."""
+    return 1.0 / (1.0 + exp(-x))
+
+
+@sigmoid.defjvp
+def _sigmoid_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    value = sigmoid(*primals)
+    return value, value * (1.0 - value) * tangents[0]
+
+
 def x_over_expm1(x: Float[Array, "*s"], exp_x: Float[Array, "*s"] | None = None) -> Float[Array, "*s"]:
     """x / (exp(x) - 1), equal to 1 at x = 0.
 
@@ -63,7 +184,7 @@ def x_over_expm1(x: Float[Array, "*s"], exp_x: Float[Array, "*s"] | None = None)
         direct = jnp.where(is_small, 1.0, x) / (jnp.where(is_small, 2.0, exp_x) - 1)
     else:
         far = jnp.where(is_small, 1.0, jnp.abs(x))
-        decay = jnp.exp(-far)
+        decay = exp(-far)
         direct = far * decay / (1 - decay) + jnp.where(x < 0, -x, 0.0)
     return jnp.where(is_small, series, direct)
 
@@ -75,16 +196,14 @@ def expm1_over_x(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     # the second derivative has e^x / x as leading term: stop 8 e-folds short of the largest float
     largest = jnp.log(jnp.finfo(jnp.result_type(x, float)).max) - 8.0
     far = jnp.minimum(jnp.where(is_small, 1.0, x), largest.astype(jnp.result_type(x)))
-    return jnp.where(is_small, series, jnp.expm1(far) / far)
+    return jnp.where(is_small, series, expm1(far) / far)
 
 
 @jax.custom_jvp
 def _relaxation(z: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """(e^z - 1) / z for z <= 1, exact to a few units in the last place without any series: 2 t / ((1 - t) z) with
-    t = tanh(z / 2), where nothing cancels."""
-    z = jnp.where(jnp.abs(z) < 1e-30, -1e-30, z)
-    t = jnp.tanh(z / 2)
-    return (t + t) / ((1 - t) * z)
+    """(e^z - 1) / z to a few units in the last place, without any series."""
+    z = jnp.where(z == 0, -1e-30, z)
+    return expm1(z) / z
 
 
 @_relaxation.defjvp
@@ -104,7 +223,7 @@ def linear_update(
 ) -> Float[Array, "*s"]:
     """Exact solution after time `h` of a linear equation with rate A and derivative `dx` now: x + dx (e^{Ah} - 1) / A.
 
-    dx/dt = A x + B gives dx = A x + B. Exact for A h <= 1, A = 0 included; beyond 18 (float32) it is infinite.
+    dx/dt = A x + B gives dx = A x + B. A may be 0 or positive.
 
     Where A is a matrix, (..., n, n) for x (..., n), whose columns sum to 0 and whose other entries are rates >= 0 (a
     Markov scheme), the trapezoidal rule x + (1 - A h / 2)^-1 h dx instead: second order, stable for every h, and the
@@ -135,7 +254,7 @@ def _solve_dominant(M: Float[Array, "*s n n"], b: Float[Array, "*s n"]) -> Float
 def exp_difference(a: Float[Array, "*s"], b: Float[Array, "*s"], h: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """(e^{-a h} - e^{-b h}) / (b - a), equal to h e^{-a h} at a = b: response of two exponential stages [1/rate]."""
     slow, fast = jnp.where(a < b, a, b), jnp.where(a < b, b, a)  # so that no exponent is positive
-    return h * jnp.exp(-slow * h) * expm1_over_x((slow - fast) * h)
+    return h * exp(-slow * h) * expm1_over_x((slow - fast) * h)
 
 
 _FEW = 0.5  # e-folds apart below which three rates are summed as a series, 12 terms of which are exact to 1e-16
@@ -159,7 +278,7 @@ def exp_second_difference(
         power = power * x
         polynomial = y * polynomial + power
         series = series + (-1) ** k * polynomial / math.factorial(k + 2)
-    return jnp.where(is_near, h * h * jnp.exp(-low * h) * series, apart)
+    return jnp.where(is_near, h * h * exp(-low * h) * series, apart)
 
 
 _COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(9))
@@ -209,7 +328,7 @@ def interpolated(
 
 def bounded_exp(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """exp(x), held at exp(25) = 7e10 above: the exponential of a rate [1/ms], whose cube is a float32."""
-    return jnp.exp(jnp.where(x > 25.0, 25.0, x))
+    return exp(jnp.where(x > 25.0, 25.0, x))
 
 
 def safe_divide(x: Float[Array, "*s"], y: Float[Array, "*s"], default: float = 0.0) -> Float[Array, "*s"]:

@@ -20,6 +20,7 @@ FLOORS = (
         "electrochemistry",
         "few_lanes",
         "filters",
+        "fusion",
         "lanes",
         "_arguments",
         "numerics",

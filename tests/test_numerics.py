@@ -1,4 +1,4 @@
-"""Removable singularities against 60 digits: value, first and second derivative, both precisions."""
+"""Exponentials and removable singularities against 60 digits: values and derivatives, both precisions."""
 
 import math
 from functools import partial
@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from helpers import assert_finite, eps
 
+from jaxneuro.fusion import separated
 from jaxneuro.numerics import (
+    exp,
     exp_difference,
+    expm1,
     expm1_over_x,
     linear_update,
     safe_divide,
+    sigmoid,
     x_over_expm1,
 )
 
@@ -46,6 +50,69 @@ def assert_taylor(f, reference, x, dtype, tolerances, dropped=(0.0, 0.0, 0.0)):
         assert found.dtype == dtype
         atol = 2 * dropped[n] + float(np.finfo(dtype).tiny)  # floats below tiny lose digits
         np.testing.assert_allclose(found, wanted, rtol=tolerances[n] * eps(dtype), atol=atol)
+
+
+# exponents from the smallest normal number to the largest, the borders between powers of two, and around 0
+EXPONENTS = np.concatenate([np.linspace(-700, 709, 2001), np.linspace(-2, 2, 2001), np.logspace(-12, 0, 50)])
+ELEMENTARY = {
+    "exp": (exp, mpmath.exp, 1.0),
+    "expm1": (expm1, mpmath.expm1, 2.0),
+    "sigmoid": (sigmoid, lambda x: 1 / (1 + mpmath.exp(-x)), 2.0),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ELEMENTARY)
+def test_exponentials_are_exact_to_a_unit_or_two_in_the_last_place(name, dtype):
+    f, reference, units = ELEMENTARY[name]
+    x = (EXPONENTS / (1 if dtype == np.float64 else 8.2)).astype(dtype)
+    exact = [reference(mpmath.mpf(float(value))) for value in x]
+    found = np.asarray(jax.jit(f)(jnp.asarray(x)))
+    assert found.dtype == dtype
+    for value, wanted, got in zip(x, exact, found, strict=True):
+        # below the smallest normal number there are fewer digits, and 0 is as good
+        assert abs(float(got) - wanted) <= units * eps(dtype) * abs(wanted) + float(np.finfo(dtype).tiny), value
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exponentials_beyond_the_range_of_floats(dtype):
+    huge, inf, nan = np.finfo(dtype).max, np.inf, np.nan
+    x = jnp.asarray([-inf, -huge, 0.0, huge, inf, nan], dtype)
+    np.testing.assert_array_equal(exp(x), [0, 0, 1, inf, inf, nan])
+    np.testing.assert_array_equal(sigmoid(x), [0, 0, 0.5, 1, 1, nan])
+    low, zero, *high, unknown = np.asarray(expm1(x))[1:]
+    assert low == -1 and zero == 0 and np.isnan(unknown) and all(np.isfinite(high)) and min(high) > 0.4 * huge
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exponentials_have_derivatives_of_every_order_and_mode(dtype):
+    x = jnp.asarray([-50.0, -0.3, 0.0, 1e-4, 2.0, 30.0], dtype)
+    for f, wanted in (
+        (exp, [np.exp] * 3),
+        (expm1, [np.expm1, np.exp, np.exp]),
+        (sigmoid, [jax.nn.sigmoid, jax.grad(jax.nn.sigmoid), jax.grad(jax.grad(jax.nn.sigmoid))]),
+    ):
+        forward = jax.jacfwd(jax.jacfwd(f))
+        for order, g in enumerate((f, jax.grad(f), jax.grad(jax.grad(f)))):
+            with_the_library = [float(wanted[order](np.float64(value))) for value in np.asarray(x)]
+            np.testing.assert_allclose(jax.vmap(g)(x), with_the_library, rtol=16 * eps(dtype), atol=2 * eps(dtype))
+        backward = jax.vmap(jax.grad(jax.grad(f)))(x)
+        np.testing.assert_allclose(jax.vmap(forward)(x), backward, rtol=4 * eps(dtype), atol=2 * eps(dtype))
+    assert_finite(jax.vmap(jax.grad(sigmoid))(jnp.asarray([-1e3, 1e3], dtype)))
+
+
+def test_separated_changes_neither_values_nor_derivatives():
+    """Also where the number that is only known at run time differs from lane to lane."""
+
+    def f(x, t):
+        y, n = separated((jnp.sin(x), jnp.asarray(3)), t)
+        return y * y * n
+
+    x, t = jnp.linspace(-1.0, 2.0, 5), jnp.arange(5.0)
+    for transform in (lambda g: g, jax.grad, jax.jacfwd, lambda g: jax.grad(jax.checkpoint(g))):
+        plain = jax.vmap(transform(lambda x, t: 3 * jnp.sin(x) ** 2))(x, t)
+        np.testing.assert_allclose(jax.jit(jax.vmap(transform(f)))(x, t), plain, rtol=1e-14)
+        np.testing.assert_allclose(jax.vmap(transform(f), in_axes=(0, None))(x, t[0]), plain, rtol=1e-14)
 
 
 def exact_x_over_expm1(x):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, AbstractTransitionChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import bounded_exp, x_over_expm1
+from jaxneuro.numerics import bounded_exp, exp, sigmoid, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["ConnorStevensA", "ConnorStevensPotassium", "ConnorStevensSodium"]
@@ -39,7 +39,7 @@ class ConnorStevensSodium(AbstractTransitionChannel):
 
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         alpha = {"m": 3.8 * x_over_expm1(-(V + 29.7) / 10), "h": 0.266 * bounded_exp(-(V + 48) / 20)}
-        return alpha, {"m": 15.2 * bounded_exp(-0.0556 * (V + 54.7)), "h": 3.8 * jax.nn.sigmoid((V + 18) / 10)}
+        return alpha, {"m": 15.2 * bounded_exp(-0.0556 * (V + 54.7)), "h": 3.8 * sigmoid((V + 18) / 10)}
 
 
 class ConnorStevensPotassium(AbstractTransitionChannel):
@@ -85,8 +85,8 @@ class ConnorStevensA(AbstractGatedChannel):
     powers: tuple = gate_powers(a=3, b=1)
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        a_inf = jnp.exp((math.log(0.0761) + 0.0314 * (V + 94.22) - jax.nn.softplus(0.0346 * (V + 1.17))) / 3)
+        a_inf = exp((math.log(0.0761) + 0.0314 * (V + 94.22) - jax.nn.softplus(0.0346 * (V + 1.17))) / 3)
         a_inf = jnp.where(a_inf > 1, 1.0, a_inf)
-        tau_a = 0.3632 + 1.158 * jax.nn.sigmoid(-0.0497 * (V + 55.96))
-        tau_b = 1.24 + 2.678 * jax.nn.sigmoid(-0.0624 * (V + 50))
-        return {"a": a_inf, "b": jax.nn.sigmoid(-0.0688 * (V + 53.3)) ** 4}, {"a": tau_a, "b": tau_b}
+        tau_a = 0.3632 + 1.158 * sigmoid(-0.0497 * (V + 55.96))
+        tau_b = 1.24 + 2.678 * sigmoid(-0.0624 * (V + 50))
+        return {"a": a_inf, "b": sigmoid(-0.0688 * (V + 53.3)) ** 4}, {"a": tau_a, "b": tau_b}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractTransitionChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import x_over_expm1
+from jaxneuro.numerics import exp, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["HHPotassium", "HHSodium"]
@@ -42,8 +42,8 @@ class HHSodium(AbstractTransitionChannel):
 
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         V = jnp.where(V < _LOWEST, _LOWEST, V)
-        q = jnp.exp(-(V + 40) / 20)  # serves alpha_m and beta_h by its square, and alpha_h
-        alpha_m, beta_m = x_over_expm1(-(V + 40) / 10, q**2), 4 * jnp.exp(-(V + 65) / 18)
+        q = exp(-(V + 40) / 20)  # serves alpha_m and beta_h by its square, and alpha_h
+        alpha_m, beta_m = x_over_expm1(-(V + 40) / 10, q**2), 4 * exp(-(V + 65) / 18)
         alpha_h, beta_h = 0.07 * math.exp(-25 / 20) * q, 1 / (1 + math.exp(5 / 10) * q**2)
         return {"m": alpha_m, "h": alpha_h}, {"m": beta_m, "h": beta_h}
 
@@ -69,6 +69,6 @@ class HHPotassium(AbstractTransitionChannel):
 
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         V = jnp.where(V < _LOWEST, _LOWEST, V)
-        q = jnp.exp(-(V + 65) / 80)  # serves beta_n, and alpha_n by its eighth power
+        q = exp(-(V + 65) / 80)  # serves beta_n, and alpha_n by its eighth power
         alpha_n = 0.1 * x_over_expm1(-(V + 55) / 10, math.exp(10 / 10) * q**8)
         return {"n": alpha_n}, {"n": 0.125 * q}

@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractOhmicChannel, AbstractUngatedChannel, Gates, Ions, Source
+from jaxneuro.numerics import sigmoid
 from jaxneuro.params import param
 
 __all__ = ["MechanicallyGated"]
@@ -35,4 +35,4 @@ class MechanicallyGated(AbstractUngatedChannel, AbstractOhmicChannel):
     width: Array = param(0.104, unit="um", bounds=(0, None), is_open=True, doc="Displacement per e-fold.")
 
     def open_fraction(self, V: Float[Array, "*c"], gates: Gates, ions: Ions) -> Float[Array, "*c"]:
-        return jnp.broadcast_to(jax.nn.sigmoid((ions["displacement"] - self.x_half) / self.width), V.shape)
+        return jnp.broadcast_to(sigmoid((ions["displacement"] - self.x_half) / self.width), V.shape)

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions, Source, gate_powers
+from jaxneuro.numerics import exp, sigmoid
 from jaxneuro.params import param
 
 __all__ = ["TTypeCalcium"]
@@ -42,6 +42,6 @@ class TTypeCalcium(AbstractGatedChannel):
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         v = V + self.V_x
-        x_inf = {"s": jax.nn.sigmoid((v + 57) / 6.2), "u": jax.nn.sigmoid(-(v + 81) / 4)}
+        x_inf = {"s": sigmoid((v + 57) / 6.2), "u": sigmoid(-(v + 81) / 4)}
         closing = jax.nn.softplus((v + 84) / 3.2)  # ln(1 + e^...), so that the quotient never is inf / inf
-        return x_inf, {"u": 30.8 + 211.4 * jnp.exp(-closing) + jnp.exp((v + 113.2) / 5 - closing)}
+        return x_inf, {"u": 30.8 + 211.4 * exp(-closing) + exp((v + 113.2) / 5 - closing)}

@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions, Source, gate_powers
+from jaxneuro.numerics import sigmoid
 from jaxneuro.params import param
 
 __all__ = ["SKChannel"]
@@ -38,5 +38,5 @@ class SKChannel(AbstractGatedChannel):
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         ca = jnp.maximum(ions["ca_i"], 1e-12)  # so that none at all still has a logarithm
-        z_inf = jax.nn.sigmoid(4.8 * jnp.log(ca / self.EC50))
+        z_inf = sigmoid(4.8 * jnp.log(ca / self.EC50))
         return {"z": jnp.broadcast_to(z_inf, V.shape)}, {"z": jnp.broadcast_to(self.tau, V.shape)}

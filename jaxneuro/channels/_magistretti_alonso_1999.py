@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import x_over_expm1
+from jaxneuro.numerics import sigmoid, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["PersistentSodium"]
@@ -41,5 +40,5 @@ class PersistentSodium(AbstractGatedChannel):
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         closing = 2.88e-6 * 4.63 * x_over_expm1((V + 17) / 4.63)
         opening = 6.94e-6 * 2.63 * x_over_expm1(-(V + 64.4) / 2.63)
-        x_inf = {"m": jax.nn.sigmoid((V + 52.6) / 4.6), "h": jax.nn.sigmoid(-(V + 48.8) / 10)}
+        x_inf = {"m": sigmoid((V + 52.6) / 4.6), "h": sigmoid(-(V + 48.8) / 10)}
         return x_inf, {"h": 1 / (closing + opening)}

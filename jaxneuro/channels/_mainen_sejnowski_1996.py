@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, AbstractTransitionChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import x_over_expm1
+from jaxneuro.numerics import sigmoid, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["MainenSejnowskiM", "MainenSejnowskiPotassium", "MainenSejnowskiSodium"]
@@ -43,7 +42,7 @@ class MainenSejnowskiSodium(AbstractGatedChannel):
         alpha_m, beta_m = 0.182 * 9 * x_over_expm1(-(v + 35) / 9), 0.124 * 9 * x_over_expm1((v + 35) / 9)
         rate_h = 0.024 * 5 * x_over_expm1(-(v + 50) / 5) + 0.0091 * 5 * x_over_expm1((v + 75) / 5)
         tau_m = 1 / (alpha_m + beta_m)
-        return {"m": alpha_m * tau_m, "h": jax.nn.sigmoid(-(v + 65) / 6.2)}, {"m": tau_m, "h": 1 / rate_h}
+        return {"m": alpha_m * tau_m, "h": sigmoid(-(v + 65) / 6.2)}, {"m": tau_m, "h": 1 / rate_h}
 
 
 class MainenSejnowskiPotassium(AbstractTransitionChannel):

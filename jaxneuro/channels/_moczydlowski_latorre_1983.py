@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractTransitionChannel, Gates, Ions, Source, gate_powers
 from jaxneuro.electrochemistry import thermal_voltage
+from jaxneuro.numerics import sigmoid
 from jaxneuro.params import param
 
 __all__ = ["BKChannel"]
@@ -43,5 +43,5 @@ class BKChannel(AbstractTransitionChannel):
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         v = V / thermal_voltage(ions.get("celsius", jnp.asarray(20.0, V.dtype)))
         ca = jnp.maximum(ions["ca_i"], 1e-12)  # so that none at all still has a logarithm
-        alpha_o = 0.48 * jax.nn.sigmoid(jnp.log(ca / 0.18) + 1.68 * v)
-        return {"o": alpha_o}, {"o": 0.28 * jax.nn.sigmoid(-jnp.log(ca / 0.011) - 2 * v)}
+        alpha_o = 0.48 * sigmoid(jnp.log(ca / 0.18) + 1.68 * v)
+        return {"o": alpha_o}, {"o": 0.28 * sigmoid(-jnp.log(ca / 0.011) - 2 * v)}

@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions, Source, gate_powers
+from jaxneuro.numerics import sigmoid
 from jaxneuro.params import param
 
 __all__ = ["MorrisLecarCalcium", "MorrisLecarPotassium"]
@@ -38,7 +38,7 @@ class MorrisLecarCalcium(AbstractGatedChannel):
     powers: tuple = gate_powers(m=1)
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
-        return {"m": jax.nn.sigmoid(2 * (V - self.V_1) / self.V_2)}, {}
+        return {"m": sigmoid(2 * (V - self.V_1) / self.V_2)}, {}
 
 
 class MorrisLecarPotassium(AbstractGatedChannel):
@@ -64,4 +64,4 @@ class MorrisLecarPotassium(AbstractGatedChannel):
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         x = (V - self.V_3) / self.V_4
-        return {"w": jax.nn.sigmoid(2 * x)}, {"w": 1 / (self.phi * jnp.cosh(x / 2))}
+        return {"w": sigmoid(2 * x)}, {"w": 1 / (self.phi * jnp.cosh(x / 2))}

@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractTransitionChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import bounded_exp, x_over_expm1
+from jaxneuro.numerics import bounded_exp, sigmoid, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["LTypeCalcium"]
@@ -40,4 +39,4 @@ class LTypeCalcium(AbstractTransitionChannel):
 
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         alpha = {"q": 0.055 * 3.8 * x_over_expm1((-27 - V) / 3.8), "r": 0.000457 * bounded_exp((-13 - V) / 50)}
-        return alpha, {"q": 0.94 * bounded_exp((-75 - V) / 17), "r": 0.0065 * jax.nn.sigmoid((V + 15) / 28)}
+        return alpha, {"q": 0.94 * bounded_exp((-75 - V) / 17), "r": 0.0065 * sigmoid((V + 15) / 28)}

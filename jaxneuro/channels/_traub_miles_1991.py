@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractTransitionChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import bounded_exp, x_over_expm1
+from jaxneuro.numerics import bounded_exp, sigmoid, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["TraubMilesPotassium", "TraubMilesSodium"]
@@ -45,7 +44,7 @@ class TraubMilesSodium(AbstractTransitionChannel):
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         v = V - self.V_T
         alpha = {"m": 0.32 * 4 * x_over_expm1((13 - v) / 4), "h": 0.128 * bounded_exp((17 - v) / 18)}
-        return alpha, {"m": 0.28 * 5 * x_over_expm1((v - 40) / 5), "h": 4 * jax.nn.sigmoid((v - 40) / 5)}
+        return alpha, {"m": 0.28 * 5 * x_over_expm1((v - 40) / 5), "h": 4 * sigmoid((v - 40) / 5)}
 
 
 class TraubMilesPotassium(AbstractTransitionChannel):

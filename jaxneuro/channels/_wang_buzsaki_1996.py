@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractTransitionChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import bounded_exp, x_over_expm1
+from jaxneuro.numerics import bounded_exp, sigmoid, x_over_expm1
 from jaxneuro.params import param
 
 __all__ = ["WangBuzsakiPotassium", "WangBuzsakiSodium"]
@@ -42,7 +41,7 @@ class WangBuzsakiSodium(AbstractTransitionChannel):
 
     def transitions(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         alpha = {"m": x_over_expm1(-(V + 35) / 10), "h": 0.07 * self.phi * bounded_exp(-(V + 58) / 20)}
-        return alpha, {"m": 4 * bounded_exp(-(V + 60) / 18), "h": self.phi * jax.nn.sigmoid((V + 28) / 10)}
+        return alpha, {"m": 4 * bounded_exp(-(V + 60) / 18), "h": self.phi * sigmoid((V + 28) / 10)}
 
 
 class WangBuzsakiPotassium(AbstractTransitionChannel):

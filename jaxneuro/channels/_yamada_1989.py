@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-import jax
 from jaxtyping import Array, Float
 
 from jaxneuro.channels._base import AbstractGatedChannel, Gates, Ions, Source, gate_powers
-from jaxneuro.numerics import bounded_exp
+from jaxneuro.numerics import bounded_exp, sigmoid
 from jaxneuro.params import param
 
 __all__ = ["MCurrent"]
@@ -39,4 +38,4 @@ class MCurrent(AbstractGatedChannel):
 
     def rates(self, V: Float[Array, "*c"], ions: Ions) -> tuple[Gates, Gates]:
         x = (V + 35) / 20
-        return {"p": jax.nn.sigmoid(2 * x)}, {"p": self.tau_max / (3.3 * bounded_exp(x) + bounded_exp(-x))}
+        return {"p": sigmoid(2 * x)}, {"p": self.tau_max / (3.3 * bounded_exp(x) + bounded_exp(-x))}

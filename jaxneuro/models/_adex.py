@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.models._base import AbstractSpikingModel
 from jaxneuro.models._integrate_and_fire import Preset, check_below, held_or_free
 from jaxneuro.models._upstroke import ExponentialUpstroke, Linear, upstroke_flow
+from jaxneuro.numerics import expm1
 from jaxneuro.params import called, param
 
 __all__ = ["AdEx", "AdExState"]
@@ -107,7 +108,7 @@ class AdEx(AbstractSpikingModel):
     ) -> AdExState:
         def held() -> AdExState:
             w_inf = self.a * (y.V - self.E_L)
-            return AdExState(y.V, y.w - (w_inf - y.w) * jnp.expm1(-h / self.tau_w))
+            return AdExState(y.V, y.w - (w_inf - y.w) * expm1(-h / self.tau_w))
 
         def free() -> AdExState:
             return AdExState(*upstroke_flow(self._upstroke(), y.V, y.w, h, self._rest(i_app), self._recovery()))

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel, rk4_flow
 from jaxneuro.models._integrate_and_fire import check_below, held_or_free
+from jaxneuro.numerics import exp
 from jaxneuro.params import param
 
 __all__ = ["ConductanceLIF", "ConductanceLIFState"]
@@ -89,7 +90,7 @@ class ConductanceLIF(AbstractSpikingModel):
         *,
         is_held: Bool[Array, "*c"] | bool,
     ) -> ConductanceLIFState:
-        decayed = y._replace(g_sra=y.g_sra * jnp.exp(-h / self.tau_sra), g_ref=y.g_ref * jnp.exp(-h / self.tau_rel))
+        decayed = y._replace(g_sra=y.g_sra * exp(-h / self.tau_sra), g_ref=y.g_ref * exp(-h / self.tau_rel))
 
         def free() -> ConductanceLIFState:
             moved = rk4_flow(lambda y: self.dynamics(y, i_app), y, ConductanceLIFState(h, h, h))

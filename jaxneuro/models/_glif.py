@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel, rk4_flow
 from jaxneuro.models._integrate_and_fire import Preset, check_below, held_or_free, leaky_response
-from jaxneuro.numerics import exp_difference, exp_second_difference
+from jaxneuro.numerics import exp, exp_difference, exp_second_difference, expm1
 from jaxneuro.params import AbstractParametrised, called, is_concrete, param
 
 __all__ = ["GLIF", "GLIFState", "SpikeCurrent", "SpikeThreshold"]
@@ -165,8 +165,8 @@ class GLIF(AbstractSpikingModel):
         self, y: GLIFState, i_app: Float[Array, "*c"], h: Float[Array, "*c"], *, is_held: Bool[Array, "*c"] | bool
     ) -> GLIFState:
         decayed = y._replace(
-            currents={name: y.currents[name] * jnp.exp(-h / part.tau) for name, part in self.currents.items()},
-            thresholds={name: y.thresholds[name] * jnp.exp(-h / part.tau) for name, part in self.thresholds.items()},
+            currents={name: y.currents[name] * exp(-h / part.tau) for name, part in self.currents.items()},
+            thresholds={name: y.thresholds[name] * exp(-h / part.tau) for name, part in self.thresholds.items()},
         )
         follows = y.w is not None
 
@@ -174,13 +174,13 @@ class GLIF(AbstractSpikingModel):
             if not follows:
                 return decayed
             w_inf = self.a_w * (y.V - self.E_L)
-            return decayed._replace(w=y.w - (w_inf - y.w) * jnp.expm1(-h / self.tau_w))
+            return decayed._replace(w=y.w - (w_inf - y.w) * expm1(-h / self.tau_w))
 
         def free() -> GLIFState:
             if follows:
                 moved = rk4_flow(lambda y: self.dynamics(y, i_app), y, jax.tree.map(lambda _: h, y))
                 return decayed._replace(V=moved.V, theta_V=moved.theta_V, w=moved.w)
-            forgotten, nothing = y.theta_V * jnp.exp(-self.b_V * h), jnp.zeros_like(self.b_V)
+            forgotten, nothing = y.theta_V * exp(-self.b_V * h), jnp.zeros_like(self.b_V)
             rate, V_inf = 1 / self.tau_m, self.E_L + self.R_m * i_app
             drives = [(self.R_m * rate * y.currents[name], 1 / part.tau) for name, part in self.currents.items()]
             V = leaky_response(y.V, V_inf, rate, drives, h)

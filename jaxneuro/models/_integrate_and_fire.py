@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxneuro.numerics import exp_difference, where
+from jaxneuro.numerics import exp, exp_difference, where
 from jaxneuro.params import is_concrete
 
 __all__ = ["Preset", "check_below", "held_or_free", "leaky_response"]
@@ -46,4 +46,4 @@ def leaky_response(
     """V(h) of dV/dt = rate (V_inf - V) + sum of drives d e^{-r t}, each given as (d [mV/ms], r [1/ms]); rates may be
     equal."""
     driven = sum((d * exp_difference(r, rate, h) for d, r in drives), jnp.zeros_like(h))
-    return V_inf + (V - V_inf) * jnp.exp(-rate * h) + driven
+    return V_inf + (V - V_inf) * exp(-rate * h) + driven

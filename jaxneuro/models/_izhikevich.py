@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 from jaxneuro.models._base import AbstractSpikingModel
 from jaxneuro.models._integrate_and_fire import Preset, check_below, held_or_free
 from jaxneuro.models._upstroke import Linear, QuadraticUpstroke, upstroke_flow
+from jaxneuro.numerics import expm1
 from jaxneuro.params import called, param
 
 __all__ = ["Izhikevich", "IzhikevichState"]
@@ -102,7 +103,7 @@ class Izhikevich(AbstractSpikingModel):
     ) -> IzhikevichState:
         def held() -> IzhikevichState:
             u_inf = self.b * y.V
-            return IzhikevichState(y.V, y.u - (u_inf - y.u) * jnp.expm1(-self.a * h))
+            return IzhikevichState(y.V, y.u - (u_inf - y.u) * expm1(-self.a * h))
 
         def free() -> IzhikevichState:
             moved = upstroke_flow(self._upstroke(), y.V, y.u, h, self._rest(i_app), self._recovery())

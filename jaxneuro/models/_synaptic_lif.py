@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSpikingModel
 from jaxneuro.models._integrate_and_fire import check_below, held_or_free, leaky_response
+from jaxneuro.numerics import exp, expm1
 from jaxneuro.params import param
 
 __all__ = ["SynapticLIF", "SynapticLIFState"]
@@ -81,8 +82,8 @@ class SynapticLIF(AbstractSpikingModel):
         *,
         is_held: Bool[Array, "*c"] | bool,
     ) -> SynapticLIFState:
-        w = y.w * jnp.exp(-h / self.tau_w)
-        i_syn = y.i_syn - (i_app - y.i_syn) * jnp.expm1(-h / self.tau_s)
+        w = y.w * exp(-h / self.tau_w)
+        i_syn = y.i_syn - (i_app - y.i_syn) * expm1(-h / self.tau_s)
 
         def free() -> SynapticLIFState:
             gain = self.R_m / self.tau_m

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxneuro.models._base import rk4_flow
+from jaxneuro.numerics import exp
 
 __all__ = ["AbstractUpstroke", "ExponentialUpstroke", "Linear", "QuadraticUpstroke", "upstroke_flow", "upstroke_time"]
 
@@ -79,7 +80,7 @@ class ExponentialUpstroke(AbstractUpstroke):
     Delta_T: Float[Array, ""]
 
     def coordinate(self, V: Float[Array, "*c"]) -> Float[Array, "*c"]:
-        return jnp.exp(-(V - self.start) / self.Delta_T)
+        return exp(-(V - self.start) / self.Delta_T)
 
     def inverse(self, x: Float[Array, "*c"]) -> Float[Array, "*c"]:
         return self.start - self.Delta_T * jnp.log(x)
@@ -89,7 +90,7 @@ class ExponentialUpstroke(AbstractUpstroke):
 
     def sharp(self, V: Float[Array, "*c"]) -> Float[Array, "*c"]:
         exponent = jnp.minimum((V - self.start) / self.Delta_T, _LARGEST_EXPONENT)
-        return self.k * self.Delta_T * jnp.exp(exponent)
+        return self.k * self.Delta_T * exp(exponent)
 
     def antiderivatives(self, x: Float[Array, "*c"]) -> tuple[Float[Array, "*c"], Float[Array, "*c"]]:
         log = jnp.log(x)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxneuro.fusion import separated
 from jaxneuro.lanes import any_lane
 from jaxneuro.models import AbstractModel
 from jaxneuro.numerics import where
@@ -131,7 +132,7 @@ def _attempt(
     h = within.right - within.left
     term = ModelTerm(model)
     ks = _METHOD.slopes(term, within.left, within.right, state.y, within, first=state.k)
-    y = jax.lax.optimization_barrier(_METHOD.combined(state.y, h, ks))
+    y = separated(_METHOD.combined(state.y, h, ks), state.t)
     ks = [*ks, model.vector_field(within.right, y, within)]
 
     def scaled(before: Array, after: Array, *slopes: Array) -> Array:

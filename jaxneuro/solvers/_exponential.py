@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from jaxneuro.fusion import separated
 from jaxneuro.models import AbstractConductanceModel, AbstractModel
 from jaxneuro.numerics import linear_update
 from jaxneuro.solvers._one_step import AbstractOneStep, model_of
@@ -53,7 +54,7 @@ class ExponentialStrang(AbstractOneStep):
             return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, duration), part(y), part(dy), part(A))
 
         def half_voltage(y: Any, t: Any) -> Any:
-            return jax.lax.optimization_barrier(y._replace(V=moved(y, t, 0.5 * h, lambda z: z.V)))
+            return separated(y._replace(V=moved(y, t, 0.5 * h, lambda z: z.V)), t)
 
         def half_concentration(y: Any, t: Any, ion: str) -> Any:
             return y._replace(ions=y.ions | {ion: moved(y, t, 0.5 * h, lambda z: z.ions[ion])})

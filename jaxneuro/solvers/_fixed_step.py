@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxneuro.fusion import separated
 from jaxneuro.models import AbstractConductanceModel, AbstractModel, AbstractNetwork, AbstractSpikingModel
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._base import refuse_noise
@@ -128,8 +129,7 @@ class _SmoothProgram(AbstractProgram):
 
     def step(self, carry: _Smooth, edge: Edge) -> tuple[_Smooth, Span]:
         within = edge.input(self.stimulus)
-        # computed once, not once for every use of it
-        y = jax.lax.optimization_barrier(one_step(self.solver, self.model, carry.y, within, edge.length))
+        y = separated(one_step(self.solver, self.model, carry.y, within, edge.length), edge.left)
         has_spiked, offset = crossing_time(self.model, within, edge.length, carry.y, y)
         stiffness = carry.stiffness
         if isinstance(self.solver, AbstractRungeKutta):

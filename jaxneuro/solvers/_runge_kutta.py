@@ -3,17 +3,11 @@
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from jaxneuro.compilation import HAS_JAXLIB_012
+from jaxneuro.fusion import separated
 from jaxneuro.solvers._one_step import AbstractOneStep
 
 __all__ = ["RK4", "AbstractRungeKutta", "Euler", "Heun", "Tsit5"]
-
-# Fused into one kernel, the stages of a method are computed several times over, and too large to be vectorised.
-# Barriers between them (4 times faster on Hodgkin-Huxley) need jaxlib 0.12; before, only a loop separates stages.
-_KEEPS_BARRIERS = HAS_JAXLIB_012
 
 
 class AbstractRungeKutta(AbstractOneStep):
@@ -25,56 +19,36 @@ class AbstractRungeKutta(AbstractOneStep):
     """Length of the stable interval on the negative real axis: |dy'/dy| h must be below it."""
 
     def advance(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
-        if self.needs_last_slope_only and not _KEEPS_BARRIERS:
-            return self._looped(terms, t0, t1, y0, args)
-        return self.combined(y0, t1 - t0, self.slopes(terms, t0, t1, y0, args))
+        if any(any(row[:-1]) for row in self.a):
+            return self.combined(y0, t1 - t0, self.slopes(terms, t0, t1, y0, args))
+        return self._by_states(terms, t0, t1 - t0, y0, args)
 
-    @property
-    def needs_last_slope_only(self) -> bool:
-        """Whether no stage uses a slope before the last."""
-        return len(self.b) > 1 and not any(any(row[:-1]) for row in self.a)
+    def _by_states(self, terms: Any, t0: Any, h: Any, y0: Any, args: Any) -> Any:
+        """`advance` where each stage needs the last slope alone: h k_i = (y_{i+1} - y) / a_{i+1,i}, so that no slope is
+        stored and every stage is one loop over the lanes."""
+        shifts = [row[-1] for row in self.a]
+        y, moved = y0, []
+        for c, shift in zip((0.0, *shifts), shifts, strict=False):
+            k = terms.vf(t0 + c * h, y, args)
+            y = separated(jax.tree.map(lambda x, dx, a=shift: x + a * h * dx, y0, k), t0)
+            moved.append(y)
+        k = terms.vf(t0 + sum(shifts[-1:]) * h, y, args)
+        weights = [b / a for b, a in zip(self.b, shifts, strict=False)]
 
-    def _looped(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
-        """`advance` with the stages as a loop, for methods whose stages need the last slope alone."""
-        h = t1 - t0
-        last = [row[-1] for row in self.a]
-        table = jnp.asarray(np.array([[0.0, *last], [*last, 0.0], self.b]), jnp.result_type(h))
+        def leaf(x: Any, dx: Any, *stages: Any) -> Any:
+            return x + sum((w * (stage - x) for w, stage in zip(weights, stages, strict=True)), self.b[-1] * h * dx)
 
-        def stage(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-            y, total = carry
-            c, shift, weight = table[:, i] * h
-            k = terms.vf(t0 + c, y, args)
-            total = jax.tree.map(lambda x, dx: x + weight * dx, total, k)
-            return jax.tree.map(lambda x, dx: x + shift * dx, y0, k), total
-
-        return jax.lax.fori_loop(0, len(self.b), stage, (y0, y0))[1]
+        return jax.tree.map(leaf, y0, k, *moved)
 
     def slopes(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, *, first: Any = None) -> list[Any]:
         """The k_i; `first`, k_1 where it is known."""
         h = t1 - t0
         first = terms.vf(t0, y0, args) if first is None else first
-        if self.a and not _KEEPS_BARRIERS:
-            return self._looped_slopes(terms, t0, h, y0, args, first)
         ks = [first]
         for row in self.a:
-            y = jax.lax.optimization_barrier(_combined(y0, h, row, ks))
+            y = separated(_combined(y0, h, row, ks), t0)
             ks.append(terms.vf(t0 + sum(row) * h, y, args))
         return ks
-
-    def _looped_slopes(self, terms: Any, t0: Any, h: Any, y0: Any, args: Any, first: Any) -> list[Any]:
-        n = len(self.b)
-        table = jnp.asarray(np.array([[0.0] * n] + [[*row, *[0.0] * (n - len(row))] for row in self.a]), h.dtype)
-        ks = jax.tree.map(lambda k: jnp.zeros((n, *k.shape), k.dtype).at[0].set(k), first)
-
-        def stage(i: Any, ks: Any) -> Any:
-            def leaf(x: Any, k: Any) -> Any:
-                return x + h * jnp.sum(table[i].reshape(n, *(1,) * x.ndim) * k, axis=0)
-
-            k = terms.vf(t0 + jnp.sum(table[i]) * h, jax.tree.map(leaf, y0, ks), args)
-            return jax.tree.map(lambda rows, row: rows.at[i].set(row), ks, k)
-
-        ks = jax.lax.fori_loop(1, n, stage, ks)
-        return [jax.tree.map(lambda rows, i=i: rows[i], ks) for i in range(n)]
 
     def combined(self, y0: Any, h: Any, ks: list[Any]) -> Any:
         """State at the end of a step."""

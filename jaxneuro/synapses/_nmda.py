@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxneuro.numerics import exp
 from jaxneuro.params import is_concrete, param
 from jaxneuro.synapses._base import AbstractSynapse
 
@@ -57,7 +58,7 @@ class NMDA(AbstractSynapse):
 
     def unblocked(self, V: Float[Array, "*n_syn"]) -> Float[Array, "*n_syn"]:
         """Fraction B(V) of the channels that magnesium leaves open [1]."""
-        return 1 / (1 + self.Mg / 3.57 * jnp.exp(-0.062 * V))
+        return 1 / (1 + self.Mg / 3.57 * exp(-0.062 * V))
 
     def current(self, s: NMDAState, V_post: Float[Array, "*n_syn"]) -> Float[Array, "*n_syn"]:
         ratio = self.tau_rise / self.tau_decay
