@@ -46,7 +46,8 @@ class FitzHughNagumo(AbstractModel):
         return FitzHughNagumoState(self.V_init, self.w_init)
 
     def dynamics(self, y: FitzHughNagumoState, i_app: Float[Array, "*c"]) -> FitzHughNagumoState:
-        return FitzHughNagumoState(y.V - y.V**3 / 3 - y.w + i_app, (y.V + self.a - self.b * y.w) / self.tau)
+        per_tau = 1 / self.tau  # the same in every step, and so divided once
+        return FitzHughNagumoState(y.V - y.V**3 / 3 - y.w + i_app, (y.V + self.a - self.b * y.w) * per_tau)
 
     def voltage(self, y: FitzHughNagumoState) -> Float[Array, "..."]:
         return y.V

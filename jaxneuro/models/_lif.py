@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxneuro.models._base import AbstractSolvableModel
 from jaxneuro.models._integrate_and_fire import check_below, held_or_free, leaky_response
+from jaxneuro.numerics import exp
 from jaxneuro.params import param
 
 __all__ = ["LIF", "LIFState"]
@@ -56,7 +57,8 @@ class LIF(AbstractSolvableModel):
         return LIFState(self.E_L, jnp.zeros_like(self.E_L))
 
     def dynamics(self, y: LIFState, i_app: Float[Array, "*c"]) -> LIFState:
-        return LIFState((self.E_L - y.V + self.R_m * (i_app - y.w)) / self.tau_m, -y.w / self.tau_w)
+        per_tau_m, per_tau_w = 1 / self.tau_m, 1 / self.tau_w  # the same in every step, and so divided once
+        return LIFState((self.E_L - y.V + self.R_m * (i_app - y.w)) * per_tau_m, -y.w * per_tau_w)
 
     def voltage(self, y: LIFState) -> Float[Array, "..."]:
         return y.V
@@ -70,7 +72,7 @@ class LIF(AbstractSolvableModel):
     def flow(
         self, y: LIFState, i_app: Float[Array, "*c"], h: Float[Array, "*c"], *, is_held: Bool[Array, "*c"] | bool
     ) -> LIFState:
-        w = y.w * jnp.exp(-h / self.tau_w)
+        w = y.w * exp(-h / self.tau_w)
 
         def free() -> LIFState:
             drives = [(-self.R_m / self.tau_m * y.w, 1 / self.tau_w)]

@@ -76,6 +76,9 @@ class SplitGrid(NamedTuple):
     """Edges whose states are saved."""
     save_rows: Int[Array, " n_edge"]
     """The inverse: which of the saved states an edge's is; n_save if it is not saved."""
+    common_length: float | None
+    """Length of all steps [ms] where it is the same, so that what depends on it is computed once, before the loop; None
+    where jumps or a shorter last step make others."""
 
 
 def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGrid:
@@ -97,7 +100,9 @@ def split_grid(grid: TimeGrid, dt: float, stimulus: AbstractStimulus) -> SplitGr
     lengths = jnp.where(is_regular[1:], cells[regular_index[:-1]], starts[1:]) - starts[:-1]
     save_indices = jnp.asarray(saved) + jnp.sum(jumps[:, None] < regular[saved][None, :], axis=0)
     save_rows = jnp.where(is_regular, jnp.asarray(rows)[regular_index], saved.size)
-    return SplitGrid(edges, lengths, starts, regular_index, is_regular, save_indices, save_rows)
+    is_even = jumps.size == 0 and abs(grid.last_step(dt) - dt) < 1e-9 * dt
+    common_length = dt if is_even else None
+    return SplitGrid(edges, lengths, starts, regular_index, is_regular, save_indices, save_rows, common_length)
 
 
 def jumps_within(stimulus: AbstractStimulus, regular: Float[Array, " n"], dt: float) -> Float[Array, " n_jump"]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxneuro.fusion import separated
 from jaxneuro.models import AbstractSpikingModel
 from jaxneuro.numerics import where
 from jaxneuro.results import RESULTS, first_failure
@@ -22,10 +23,9 @@ __all__ = ["GridSpikes"]
 
 class _Carry(NamedTuple):
     y: Any
-    refractory: Float[Array, ""]
-    """What is left of it [ms]."""
-    is_armed: Bool[Array, ""]
-    """Has been below threshold since the last spike."""
+    rest: Float[Array, ""]
+    """What is left of the refractory period [ms]; 0 after it, where a spike may come; -1 after a spike without one,
+    until the neuron has been below threshold. One number, since each that is carried is a loop over the lanes."""
 
 
 class GridSpikes(AbstractProgram):
@@ -44,28 +44,27 @@ class GridSpikes(AbstractProgram):
     attach_reset: bool = eqx.field(static=True)
 
     def init(self) -> _Carry:
-        gap = self.model.gap(self.y0)
-        return _Carry(self.y0, jnp.zeros_like(gap), jnp.ones_like(gap, dtype=bool))
+        return _Carry(self.y0, jnp.zeros_like(self.model.gap(self.y0)))
 
     def step(self, carry: _Carry, edge: Edge) -> tuple[_Carry, Span]:
         model, h = self.model, edge.length
-        is_held = carry.refractory > 0.5 * h
-        y = self._moved(carry.y, edge, is_held)
+        rest = carry.rest
+        is_held = rest > 0.5 * h
+        y = separated(self._moved(carry.y, edge, is_held), edge.left)
         gap = model.gap(y)
-        # the end of a refractory period arms, wherever the voltage is by then
-        is_armed = carry.is_armed | (carry.refractory > 0)
         # an empty step, where the stimulus jumps on the grid, is none
-        may_fire = is_armed & ~is_held & (h > 0)
+        may_fire = (rest >= 0) & ~is_held & (h > 0)
         has_spiked = may_fire & (gap >= 0)
         spike = None if self.surrogate is None else jnp.where(may_fire, self.surrogate(gap), 0.0)
         y = model.reset(y, self._strength(has_spiked, spike))
-        gap_after = model.gap(y)
-        refractory = jnp.where(has_spiked, model.t_ref, jnp.maximum(carry.refractory - h, 0.0))
-        is_armed = jnp.where(has_spiked | is_held, gap_after < 0, is_armed | (gap_after < 0))
+        # the end of a refractory period arms, wherever the voltage is by then
+        is_below = model.gap(y) < 0
+        rest = jnp.where(rest > 0, jnp.maximum(rest - h, 0.0), jnp.where(is_below, 0.0, rest))
+        rest = jnp.where(has_spiked, jnp.where((model.t_ref > 0) | is_below, model.t_ref, -1.0), rest)
         span = Span(
             edge.left, edge.right, carry.y, y, has_spiked, jnp.where(has_spiked, h, jnp.inf), edge.row, spike=spike
         )
-        return _Carry(y, refractory, is_armed), span
+        return _Carry(y, rest), span
 
     def _moved(self, y: Any, edge: Edge, is_held: Bool[Array, ""]) -> Any:
         within = edge.input(self.stimulus)

@@ -105,6 +105,16 @@ class AbstractProgram(eqx.Module):
         """Steps of the run, those of length 0 at jumps on the grid included."""
         return self.split.edges.shape[-1] - 1
 
+    def scan(self, step: Callable[[Any, Edge], tuple[Any, Any]], start: Any) -> tuple[Any, Any]:
+        """`jax.lax.scan` of `step` over all steps."""
+        edges, length = self.edges(), self.split.common_length
+        if length is None:
+            return jax.lax.scan(step, start, edges)
+        common = jnp.asarray(length, edges.length.dtype)
+        return jax.lax.scan(
+            lambda carry, edge: step(carry, edge._replace(length=common)), start, edges._replace(length=None)
+        )
+
     def edges(self) -> Edge:
         """All steps, each field (n_step,)."""
         split = self.split

@@ -159,7 +159,7 @@ def _in_steps(program: AbstractProgram) -> tuple[Any, _Fired, RESULTS]:
         return carry, (span.after, _Fired(span.offset, span.spike))
 
     start = program.init()
-    end, (later, fired) = jax.lax.scan(step, start, program.edges())
+    end, (later, fired) = program.scan(step, start)
     saved = program.split.save_indices
     ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest])[saved], start.y, later)
     return ys, fired, program.outcome(end)
@@ -227,7 +227,7 @@ def _reduce(
 
     first = program.init()
     start = (first, tuple(reducer.init(first.y) for reducer in reducers))
-    (end, kept), fired = jax.lax.scan(step, start, program.edges())
+    (end, kept), fired = program.scan(step, start)
     values = tuple(reducer.finish(k) for reducer, k in zip(reducers, kept, strict=True))
     return values, program.outcome(end), fired
 
@@ -258,7 +258,8 @@ def _collected(
 ) -> tuple[Spikes, Bool[Array, ""]]:
     def first(column: Float[Array, " n_step"]) -> tuple[Spikes, Array]:
         has_spike = jnp.isfinite(column)
-        (at,) = jnp.nonzero(has_spike, size=n_spikes, fill_value=column.size)
+        # the step that brings the number of spikes to k, for every k
+        at = jnp.searchsorted(jnp.cumsum(has_spike), jnp.arange(1, n_spikes + 1))
         offset = jnp.append(column, jnp.inf)[at]
         time = jnp.append(lefts, 0.0)[at] + offset
         return Spikes(time, jnp.where(at < column.size, at, -1), offset), jnp.sum(has_spike) > n_spikes
