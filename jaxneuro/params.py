@@ -144,36 +144,28 @@ class NamedParams(eqx.Module):
     infos: dict[str, ParamInfo] = eqx.field(static=True)
 
 
-def _children(node: Any) -> Iterator[tuple[str, Any]]:
+def _children(node: Any) -> Iterator[tuple[str, Any, ParamInfo | None]]:
+    """Name, value and, of a parameter, what it is."""
     if isinstance(node, NamedParams):
-        yield from node.values.items()
+        yield from ((name, child, node.infos.get(name)) for name, child in node.values.items())
     elif dataclasses.is_dataclass(node):
         for field in dataclasses.fields(node):
-            yield field.name, getattr(node, field.name)
+            yield field.name, getattr(node, field.name), field.metadata.get("param")
     elif isinstance(node, Mapping):
-        yield from node.items()
+        yield from ((name, child, None) for name, child in node.items())
     elif isinstance(node, tuple | list):
-        yield from ((str(i), child) for i, child in enumerate(node))
+        yield from ((str(i), child, None) for i, child in enumerate(node))
 
 
 def params(tree: Any) -> dict[str, ParamInfo]:
     """All parameters of a model (or channel, stimulus, ...): full dotted path -> unit, bounds and meaning."""
     found = {}
-    for name, child in _children(tree):
-        info = _info(tree, name)
+    for name, child, info in _children(tree):
         if info is not None and child is not None:
             found[name] = info
         else:
             found.update({f"{name}.{path}": sub for path, sub in params(child).items()})
     return found
-
-
-def _info(node: Any, name: str) -> ParamInfo | None:
-    if isinstance(node, NamedParams):
-        return node.infos.get(name)
-    if not dataclasses.is_dataclass(node):
-        return None
-    return {f.name: f.metadata.get("param") for f in dataclasses.fields(node)}.get(name)
 
 
 def names(tree: Any) -> dict[str, str]:
@@ -199,7 +191,16 @@ def _matches(path: str, name: str) -> bool:
 
 def resolve(tree: Any, name: str) -> str:
     """Full path of the parameter called `name`; a ValueError lists the candidates if there is none or several."""
+    return _resolved(tree, name, params(tree))
+
+
+def described(tree: Any, names: Iterable[str]) -> dict[str, ParamInfo]:
+    """Unit, bounds and meaning of the parameters that are called `names`; a ValueError as of `resolve`."""
     paths = params(tree)
+    return {name: paths[_resolved(tree, name, paths)] for name in names}
+
+
+def _resolved(tree: Any, name: str, paths: Mapping[str, ParamInfo]) -> str:
     if name in paths:
         return name
     found = [path for path in paths if _matches(path, name)]
@@ -260,7 +261,7 @@ def replace(tree: Any, values: Mapping[str, Any]) -> Any:
     if not values:
         return tree
     infos = params(tree)
-    paths = {resolve(tree, name): name for name in values}
+    paths = {_resolved(tree, name, infos): name for name in values}
     arrays = []
     for path, name in paths.items():
         array = _to_array(name, values[name], infos[path].unit)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxneuro.lanes import any_lane
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers._grid import InputWithin
 
@@ -37,7 +38,7 @@ def crossing_time(
     # where nothing crosses, a line through -1 and 1 keeps values and derivatives finite
     values = (jnp.where(has_crossed, x, default) for x, default in ((low, -1.0), (high, 1.0)))
     rises = (jnp.where(has_crossed, h * model.voltage(slope), 2.0) for slope in slopes)
-    u = _cubic_root(*values, *rises)
+    u = _cubic_root(has_crossed, *values, *rises)
     return has_crossed, jnp.where(has_crossed, u * h, jnp.inf)
 
 
@@ -51,7 +52,7 @@ def linear_crossing(
     return has_crossed, jnp.where(has_crossed, -low / rise * h, jnp.inf)
 
 
-def _cubic_root(v0: Array, v1: Array, d0: Array, d1: Array) -> Array:
+def _cubic_root(is_wanted: Array, v0: Array, v1: Array, d0: Array, d1: Array) -> Array:
     """Where in [0, 1] the cubic with values v0 < 0 <= v1 and slopes d0, d1 is 0; differentiable in all four."""
 
     def cubic(u: Array, v0: Array, v1: Array, d0: Array, d1: Array) -> tuple[Array, Array]:
@@ -70,7 +71,8 @@ def _cubic_root(v0: Array, v1: Array, d0: Array, d1: Array) -> Array:
 
     # a loop, not unrolled: fused with a stimulus that sums over something, the chain would compile for ever
     start = (-fixed[0] / (fixed[1] - fixed[0]), jnp.zeros_like(v0), jnp.ones_like(v0))
-    u = jax.lax.fori_loop(0, _ITERATIONS, iterate, start)[0]
+    n = jnp.where(any_lane(is_wanted), _ITERATIONS, 0)
+    u = jax.lax.fori_loop(0, n, iterate, start)[0]
     # one more step carries the derivatives
     value, slope = cubic(u, v0, v1, d0, d1)
     return u - value / jnp.where(slope == 0, 1.0, slope)

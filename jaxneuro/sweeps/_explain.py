@@ -74,7 +74,7 @@ def explain(
     stimulus, solver, times, _ = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=None
     )
-    cut, backend = planned(model, n_lane, cores), jax.default_backend()
+    cut, backend = planned(model, solver, n_lane, cores), jax.default_backend()
     needs_solution = [name for name, m in chosen_measures(keep).items() if m.function is not None]
     facts: dict[str, Any] = {
         "device": jax.devices()[0].device_kind if backend != "cpu" else f"cpu, {cut.cores} core(s)",

@@ -15,10 +15,10 @@ from jaxneuro import params
 from jaxneuro._simulate import check_shape, checked_run, simulate
 from jaxneuro.compilation import compile_seconds
 from jaxneuro.lanes import Plan, plan, run_batches, store
-from jaxneuro.models import AbstractModel, AbstractNetwork, AbstractSpikingModel
+from jaxneuro.models import AbstractModel, AbstractNetwork
 from jaxneuro.params import ParamInfo
 from jaxneuro.results import outcome_names
-from jaxneuro.solvers import AbstractSolver, Adaptive, Reducer, TimeGrid, default_fixed_solver
+from jaxneuro.solvers import AbstractSolver, Adaptive, ExactSpikes, Reducer, TimeGrid, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.sweeps._grids import Grid, zipped
 from jaxneuro.sweeps._measures import Measure, chosen_measures
@@ -73,13 +73,13 @@ def sweep(
     stimulus, solver, times, n_spikes = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=max_spikes
     )
-    infos = {name: _checked_info(model, stimulus, name, column) for name, column in grid.columns.items()}
+    infos = _checked_infos(model, stimulus, grid.columns)
     measures = chosen_measures(keep)
     lane = Lane(model, stimulus, solver, times, tuple(measures.values()), n_spikes, max_spikes is None)
     dtype = jnp.result_type(float)
     values = {name: column.astype(dtype) for name, column in grid.columns.items()}
 
-    cut = planned(model, len(grid), cores)
+    cut = planned(model, solver, len(grid), cores)
     kept, is_done = None, np.zeros(len(grid), bool)
     bar = tqdm(total=len(grid), unit="run", unit_scale=True, desc="sweep", disable=not progress)
     with compile_seconds() as watch, bar:
@@ -102,9 +102,9 @@ def sweep(
     return _dataset(grid, infos, measures, columns, codes, times.save_ts, seconds)
 
 
-def planned(model: AbstractModel, n_lane: int, cores: int | None) -> Plan:
-    """How the lanes of a sweep are cut: integrate-and-fire neurons are light."""
-    is_light = isinstance(model, AbstractSpikingModel) and not isinstance(model, AbstractNetwork)
+def planned(model: AbstractModel, solver: AbstractSolver, n_lane: int, cores: int | None) -> Plan:
+    """How the lanes of a sweep are cut: looking for the spikes of single neurons is many light kernels."""
+    is_light = isinstance(solver, ExactSpikes) and not isinstance(model, AbstractNetwork)
     return plan(n_lane, cores, is_light=is_light)
 
 
@@ -203,14 +203,18 @@ def _bare(name: str) -> str:
     return name.removeprefix(_PREFIX)
 
 
-def _checked_info(model: AbstractModel, stimulus: AbstractStimulus, name: str, values: np.ndarray) -> ParamInfo:
-    """Unit, bounds and meaning of a swept parameter, after checking every value."""
-    owner = stimulus if _is_of_stimulus(name) else model
-    info = params.params(owner)[params.resolve(owner, _bare(name))]
-    info.check(name, values)
-    if info.unit == "input":
-        info = dataclasses.replace(info, unit=model.input_unit)
-    return info
+def _checked_infos(
+    model: AbstractModel, stimulus: AbstractStimulus, columns: Mapping[str, np.ndarray]
+) -> dict[str, ParamInfo]:
+    """Unit, bounds and meaning of every swept parameter, after checking every value."""
+    of_model = params.described(model, [name for name in columns if not _is_of_stimulus(name)])
+    of_stimulus = params.described(stimulus, [_bare(name) for name in columns if _is_of_stimulus(name)])
+    infos = {name: of_stimulus[_bare(name)] if _is_of_stimulus(name) else of_model[name] for name in columns}
+    for name, values in columns.items():
+        infos[name].check(name, values)
+        if infos[name].unit == "input":
+            infos[name] = dataclasses.replace(infos[name], unit=model.input_unit)
+    return infos
 
 
 def _dataset(
