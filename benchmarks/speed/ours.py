@@ -1,5 +1,6 @@
 """The library's side of every comparison, through its public functions alone."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,8 +29,13 @@ def stepper(case: Case, name: str) -> jn.FixedStep:
 
 
 def model_of(case: Case) -> Any:
-    """The model with its default parameters."""
-    return _MODELS[case.name]()
+    """The model with its default parameters, built once."""
+    return _built(case.name)
+
+
+@functools.cache
+def _built(name: str) -> Any:
+    return _MODELS[name]()
 
 
 def stimulus_of(case: Case) -> jn.Constant:
