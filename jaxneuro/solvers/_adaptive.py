@@ -6,7 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxneuro.lanes import any_lane, chunked
 from jaxneuro.models import AbstractModel, AbstractSpikingModel
@@ -241,10 +241,37 @@ def _trajectory(
     is_reached = ts <= jax.lax.stop_gradient(edges[-1])
     saved = jax.tree.map(lambda rows: jnp.where(is_reached.reshape(-1, *(1,) * (rows.ndim - 1)), rows, jnp.nan), saved)
 
-    spikes, result = first_spikes(left, _spans(model, stimulus, edges, ys, grid).offset, n_spikes, result)
+    nearly = _spans(*jax.lax.stop_gradient((model, stimulus, edges, ys)), grid).offset
+    spikes, result = first_spikes(left, nearly, n_spikes, result)
+
+    def polished(k: Int[Array, ""], offset: Float[Array, ""]) -> Float[Array, ""]:
+        before, after = (jax.tree.map(lambda rows, k=k: rows[k], ys) for k in (k, k + 1))
+        if solver.solver is None:
+            return left[k] + _crossing(solver, model, stimulus, before, left[k], right[k], offset)
+        within = InputWithin(stimulus, left[k], right[k])
+        return left[k] + crossing_time(model, within, right[k] - left[k], before, after)[1]
+
+    is_spike = spikes.steps >= 0
+    times = jax.vmap(polished)(jnp.maximum(spikes.steps, 0), jnp.where(is_spike, spikes.offsets, 0.0))
+    times = jnp.where(is_spike, times, jnp.inf)
     # there is no grid to count steps on: all spikes are in step 0, which begins at t0
-    spikes = spikes._replace(steps=jnp.minimum(spikes.steps, 0), offsets=spikes.times - grid.t0)
-    return saved, spikes, result
+    return saved, Spikes(times, jnp.minimum(spikes.steps, 0), times - grid.t0), result
+
+
+def _crossing(
+    solver: Adaptive, model: AbstractModel, stimulus: AbstractStimulus, y: Any, left: Array, right: Array, near: Array
+) -> Float[Array, ""]:
+    """When the voltage crosses the threshold in a step [ms after its start], to the accuracy of the steps themselves:
+    two Newton steps from `near`, each by a shorter step to there, which make two derivatives exact."""
+    within, near = InputWithin(stimulus, left, right), jax.lax.stop_gradient(near)
+    for _ in range(2):
+        there = _advanced(solver, model, stimulus, y, left, right, left + near)
+        slope = model.voltage(model.vector_field(left + near, there, within))
+        step = (model.voltage(there) - model.spike_threshold) / jnp.where(slope == 0, 1.0, slope)
+        moved = near - step
+        is_inside = jax.lax.stop_gradient((moved >= 0) & (moved <= right - left))
+        near = jnp.where(is_inside, moved, near)
+    return near
 
 
 def _spans(

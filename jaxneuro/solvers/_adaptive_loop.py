@@ -78,7 +78,8 @@ def adaptive_steps(
         right = jnp.where(is_last, end, left + state.h)
         right = jnp.where(is_done, left, right)
         within = InputWithin(stimulus, left, right)
-        y, k_end, error = _attempt(model, within, state, tolerances)
+        y, ks, error = _attempt(model, within, state, tolerances)
+        k_end = ks[-1]
         is_good = (error <= 1) & ~is_done
         factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** -0.2, _LEAST, _MOST)
         factor = jnp.where(jnp.isfinite(error), factor, _LEAST)
@@ -87,7 +88,7 @@ def adaptive_steps(
         h = jnp.where(is_good & is_last, jnp.maximum(h, state.h), h)
         moved = where(is_good, y, state.y)
         t = jnp.where(is_good, right, left)
-        spike = _spike(model, within, (state.y, y), (state.k, k_end), is_good)
+        spike = _spike(model, within, (state.y, y), ks, is_good)
         span = Span(left, t, state.y, moved, *spike, no_row)
         k_end = where(is_good, k_end, state.k)
         if jumps.size:  # the slope beyond a jump is another one
@@ -127,8 +128,8 @@ def adaptive_steps(
 
 def _attempt(
     model: AbstractModel, within: InputWithin, state: _State, tolerances: Tolerances
-) -> tuple[Any, Any, Float[Array, ""]]:
-    """State and slope at the end of a step, and its error in units of the tolerances."""
+) -> tuple[Any, list[Any], Float[Array, ""]]:
+    """State at the end of a step, its slopes, the last one at that end, and its error in units of the tolerances."""
     h = within.right - within.left
     term = ModelTerm(model)
     ks = _METHOD.slopes(term, within.left, within.right, state.y, within, first=state.k)
@@ -141,13 +142,14 @@ def _attempt(
         return jnp.mean((error / size) ** 2)
 
     parts = jax.tree.leaves(jax.tree.map(scaled, state.y, y, *ks))
-    return y, ks[-1], jnp.sqrt(sum(parts) / len(parts))
+    return y, ks, jnp.sqrt(sum(parts) / len(parts))
 
 
 def _spike(
-    model: AbstractModel, within: InputWithin, ys: tuple[Any, Any], slopes: tuple[Any, Any], is_good: Array
+    model: AbstractModel, within: InputWithin, ys: tuple[Any, Any], ks: list[Any], is_good: Array
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
-    has_crossed, offset = crossing_time(model, within, within.right - within.left, *ys, slopes)
+    h = within.right - within.left
+    has_crossed, offset = crossing_time(model, within, h, *ys, _METHOD.course(h, [model.voltage(k) for k in ks]))
     return has_crossed & is_good, jnp.where(is_good, offset, jnp.inf)
 
 

@@ -1,5 +1,6 @@
 """Spike times of smooth models: upward crossings of a threshold inside a solver's step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -22,23 +23,25 @@ def crossing_time(
     h: Float[Array, ""],
     before: Any,
     after: Any,
-    slopes: tuple[Any, Any] | None = None,
+    course: Sequence[Array] | None = None,
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
     """Whether the voltage crosses `model.spike_threshold` upwards in a step of length h, and how long after its start
     [ms]; inf if it does not.
 
-    Inside the step the voltage is the cubic Hermite polynomial through both values and slopes. Differentiable.
-    `slopes`: dy/dt at both ends, where they are known.
+    Inside the step the voltage is the cubic Hermite polynomial through both values and slopes, unless `course` gives
+    another one: what it adds to the first value, the coefficients of u, u^2, ... for u from 0 to 1. Differentiable.
     """
     low, high = (model.voltage(y) - model.spike_threshold for y in (before, after))
     has_crossed = (low < 0) & (high >= 0)
-    start = within.left - within.origin
-    ends = ((start, before), (start + h, after))
-    slopes = slopes or tuple(model.vector_field(t, y, within) for t, y in ends)
-    # where nothing crosses, a line through -1 and 1 keeps values and derivatives finite
-    values = (jnp.where(has_crossed, x, default) for x, default in ((low, -1.0), (high, 1.0)))
-    rises = (jnp.where(has_crossed, h * model.voltage(slope), 2.0) for slope in slopes)
-    u = _cubic_root(has_crossed, *values, *rises)
+    if course is None:
+        start = within.left - within.origin
+        ends = ((start, before), (start + h, after))
+        d0, d1 = (h * model.voltage(model.vector_field(t, y, within)) for t, y in ends)
+        course = (d0, 3 * (high - low) - 2 * d0 - d1, 2 * (low - high) + d0 + d1)
+    # where nothing crosses, a line from -1 to 1 keeps values and derivatives finite
+    line = (-1.0, 2.0, *[0.0] * (len(course) - 1))
+    polynomial = [jnp.where(has_crossed, x, default) for x, default in zip((low, *course), line, strict=True)]
+    u = _root(polynomial, has_crossed)
     return has_crossed, jnp.where(has_crossed, u * h, jnp.inf)
 
 
@@ -52,27 +55,29 @@ def linear_crossing(
     return has_crossed, jnp.where(has_crossed, -low / rise * h, jnp.inf)
 
 
-def _cubic_root(is_wanted: Array, v0: Array, v1: Array, d0: Array, d1: Array) -> Array:
-    """Where in [0, 1] the cubic with values v0 < 0 <= v1 and slopes d0, d1 is 0; differentiable in all four."""
+def _root(polynomial: Sequence[Array], is_wanted: Bool[Array, ""]) -> Array:
+    """Where in [0, 1] the polynomial in u, below 0 at 0 and not so at 1, is 0; differentiable in its coefficients."""
 
-    def cubic(u: Array, v0: Array, v1: Array, d0: Array, d1: Array) -> tuple[Array, Array]:
-        b, a = 3 * (v1 - v0) - 2 * d0 - d1, 2 * (v0 - v1) + d0 + d1
-        return v0 + u * (d0 + u * (b + u * a)), d0 + u * (2 * b + u * 3 * a)
+    def value_and_slope(u: Array, polynomial: Sequence[Array]) -> tuple[Array, Array]:
+        value, slope = polynomial[-1], jnp.zeros_like(u)
+        for coefficient in polynomial[-2::-1]:
+            value, slope = coefficient + u * value, value + u * slope
+        return value, slope
 
-    fixed = tuple(map(jax.lax.stop_gradient, (v0, v1, d0, d1)))
+    fixed = jax.lax.stop_gradient(polynomial)
 
     def iterate(_: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         u, low, high = state
-        value, slope = cubic(u, *fixed)
+        value, slope = value_and_slope(u, fixed)
         low, high = jnp.where(value < 0, u, low), jnp.where(value < 0, high, u)
         newton = u - value / jnp.where(slope == 0, 1.0, slope)
         is_inside = (newton >= low) & (newton <= high)
         return jnp.where(is_inside, newton, 0.5 * (low + high)), low, high
 
     # a loop, not unrolled: fused with a stimulus that sums over something, the chain would compile for ever
-    start = (-fixed[0] / (fixed[1] - fixed[0]), jnp.zeros_like(v0), jnp.ones_like(v0))
+    start = (-fixed[0] / sum(fixed[1:]), jnp.zeros_like(fixed[0]), jnp.ones_like(fixed[0]))
     n = jnp.where(any_lane(is_wanted), _ITERATIONS, 0)
     u = jax.lax.fori_loop(0, n, iterate, start)[0]
     # one more step carries the derivatives
-    value, slope = cubic(u, v0, v1, d0, d1)
+    value, slope = value_and_slope(u, polynomial)
     return u - value / jnp.where(slope == 0, 1.0, slope)

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import jax
+from jaxtyping import Array
 
 from jaxneuro.fusion import separated
 from jaxneuro.solvers._one_step import AbstractOneStep
@@ -143,7 +144,23 @@ class Tsit5(AbstractRungeKutta):
         1 / 66,
     )
     """Weights of the six slopes and of that at the end in the difference to the embedded fourth-order method."""
+    dense: ClassVar = (
+        (1.0, -2.763706197274826, 2.9132554618219126, -1.0530884977290216),
+        (0.0, 0.1317, -0.2234, 0.1017),
+        (0.0, 3.930296236894751, -5.941033872131505, 2.490627285651253),
+        (0.0, -12.411077166933676, 30.338188630282318, -16.548102889244902),
+        (0.0, 37.50931341651104, -88.1789048947664, 47.37952196281928),
+        (0.0, -27.896526289197286, 65.09189467479368, -34.87065786149661),
+        (0.0, 1.5, -4.0, 2.5),
+    )
+    """Weights of the same seven slopes in the coefficients of u to u^4 of the fourth-order course within a step, u from
+    0 to 1."""
     stability: ClassVar = 3.5
 
     def order(self, terms: Any) -> int:
         return 5
+
+    def course(self, h: Any, slopes: list[Array]) -> list[Array]:
+        """What a step of length h adds to one variable, from its seven slopes: the coefficients of u to u^4."""
+        columns = zip(*self.dense, strict=True)
+        return [h * sum(w * k for w, k in zip(column, slopes, strict=True) if w) for column in columns]
