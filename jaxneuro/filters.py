@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxneuro.numerics import exp, expm1
-
 __all__ = ["BESSEL_PAIRS", "bessel_delay", "bessel_low_pass"]
 
 # Poles of the four-pole Bessel low-pass whose gain is -3 dB at 1 rad per unit of time, as s^2 + damping s + stiffness:
@@ -48,9 +46,9 @@ def bessel_low_pass(samples: Float[Array, " n"], dt: float, corner: Float[Array,
     References: Thomson (1949), Proc IEE 96:487. doi:10.1049/pi-3.1949.0101
     """
     x = 2 * math.pi * corner * dt * _POLES
-    grown = exp(x)
-    of_level = expm1(x) / x  # what a level and a slope leave after dt, in units of dt
-    of_slope = (expm1(x) - x) / x**2
+    grown = jnp.exp(x)
+    of_level = jnp.expm1(x) / x  # what a level and a slope leave after dt, in units of dt
+    of_slope = (jnp.expm1(x) - x) / x**2
     turned = 2 * math.pi * corner * dt
 
     def step(modes: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -28,12 +28,13 @@ class AbstractRungeKutta(AbstractOneStep):
         """`advance` where each stage needs the last slope alone: h k_i = (y_{i+1} - y) / a_{i+1,i}, so that no slope is
         stored and every stage is one loop over the lanes."""
         shifts = [row[-1] for row in self.a]
+        starts = [0.0, *shifts]
         y, moved = y0, []
-        for c, shift in zip((0.0, *shifts), shifts, strict=False):
-            k = terms.vf(t0 + c * h, y, args)
+        for start, shift in zip(starts, shifts, strict=False):
+            k = terms.vf(t0 + start * h, y, args)
             y = separated(jax.tree.map(lambda x, dx, a=shift: x + a * h * dx, y0, k), t0)
             moved.append(y)
-        k = terms.vf(t0 + sum(shifts[-1:]) * h, y, args)
+        k = terms.vf(t0 + starts[-1] * h, y, args)
         weights = [b / a for b, a in zip(self.b, shifts, strict=False)]
 
         def leaf(x: Any, dx: Any, *stages: Any) -> Any:

@@ -207,9 +207,9 @@ def _checked_infos(
     model: AbstractModel, stimulus: AbstractStimulus, columns: Mapping[str, np.ndarray]
 ) -> dict[str, ParamInfo]:
     """Unit, bounds and meaning of every swept parameter, after checking every value."""
-    of_model = params.described(model, [name for name in columns if not _is_of_stimulus(name)])
+    infos = params.described(model, [name for name in columns if not _is_of_stimulus(name)])
     of_stimulus = params.described(stimulus, [_bare(name) for name in columns if _is_of_stimulus(name)])
-    infos = {name: of_stimulus[_bare(name)] if _is_of_stimulus(name) else of_model[name] for name in columns}
+    infos |= {f"{_PREFIX}{name}": info for name, info in of_stimulus.items()}
     for name, values in columns.items():
         infos[name].check(name, values)
         if infos[name].unit == "input":
