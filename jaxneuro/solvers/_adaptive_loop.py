@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxneuro.fusion import separated
 from jaxneuro.lanes import any_lane
 from jaxneuro.models import AbstractModel
-from jaxneuro.numerics import where
+from jaxneuro.numerics import exp, where
 from jaxneuro.results import RESULTS, first_failure
 from jaxneuro.solvers._crossings import crossing_time
 from jaxneuro.solvers._grid import InputWithin, TimeGrid
@@ -81,7 +81,8 @@ def adaptive_steps(
         y, ks, error = _attempt(model, within, state, tolerances)
         k_end = ks[-1]
         is_good = (error <= 1) & ~is_done
-        factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** -0.2, _LEAST, _MOST)
+        # not a power, which is computed lane by lane
+        factor = jnp.clip(_SAFETY * exp(-0.2 * jnp.log(jnp.maximum(error, 1e-10))), _LEAST, _MOST)
         factor = jnp.where(jnp.isfinite(error), factor, _LEAST)
         h = jnp.minimum(factor * (right - left), tolerances.dtmax)
         # a step cut short by a jump or the end says little about the next one
@@ -134,7 +135,7 @@ def _attempt(
     term = ModelTerm(model)
     ks = _METHOD.slopes(term, within.left, within.right, state.y, within, first=state.k)
     y = separated(_METHOD.combined(state.y, h, ks), state.t)
-    ks = [*ks, model.vector_field(within.right, y, within)]
+    ks = [*ks, separated(model.vector_field(within.right, y, within), state.t)]
 
     def scaled(before: Array, after: Array, *slopes: Array) -> Array:
         error = h * sum(w * k for w, k in zip(_METHOD.error, slopes, strict=True))
@@ -149,7 +150,9 @@ def _spike(
     model: AbstractModel, within: InputWithin, ys: tuple[Any, Any], ks: list[Any], is_good: Array
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
     h = within.right - within.left
-    has_crossed, offset = crossing_time(model, within, h, *ys, _METHOD.course(h, [model.voltage(k) for k in ks]))
+    has_crossed, offset = crossing_time(
+        model, within, h, *ys, lambda: _METHOD.course(h, [model.voltage(k) for k in ks])
+    )
     return has_crossed & is_good, jnp.where(is_good, offset, jnp.inf)
 
 

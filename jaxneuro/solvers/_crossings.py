@@ -1,12 +1,13 @@
 """Spike times of smooth models: upward crossings of a threshold inside a solver's step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxneuro.fusion import separated
 from jaxneuro.lanes import any_lane
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers._grid import InputWithin
@@ -23,26 +24,32 @@ def crossing_time(
     h: Float[Array, ""],
     before: Any,
     after: Any,
-    course: Sequence[Array] | None = None,
+    course: Callable[[], Sequence[Array]] | None = None,
 ) -> tuple[Bool[Array, ""], Float[Array, ""]]:
     """Whether the voltage crosses `model.spike_threshold` upwards in a step of length h, and how long after its start
     [ms]; inf if it does not.
 
-    Inside the step the voltage is the cubic Hermite polynomial through both values and slopes, unless `course` gives
+    Inside the step the voltage is the cubic Hermite polynomial through both values and slopes, unless `course()` gives
     another one: what it adds to the first value, the coefficients of u, u^2, ... for u from 0 to 1. Differentiable.
+    Computed only where any lane crosses, since it costs a third of a step.
     """
     low, high = (model.voltage(y) - model.spike_threshold for y in (before, after))
     has_crossed = (low < 0) & (high >= 0)
-    if course is None:
+
+    def cubic() -> Sequence[Array]:
         start = within.left - within.origin
         ends = ((start, before), (start + h, after))
-        d0, d1 = (h * model.voltage(model.vector_field(t, y, within)) for t, y in ends)
-        course = (d0, 3 * (high - low) - 2 * d0 - d1, 2 * (low - high) + d0 + d1)
-    # where nothing crosses, a line from -1 to 1 keeps values and derivatives finite
-    line = (-1.0, 2.0, *[0.0] * (len(course) - 1))
-    polynomial = [jnp.where(has_crossed, x, default) for x, default in zip((low, *course), line, strict=True)]
-    u = _root(polynomial, has_crossed)
-    return has_crossed, jnp.where(has_crossed, u * h, jnp.inf)
+        d0, d1 = separated([h * model.voltage(model.vector_field(t, y, within)) for t, y in ends], within.left)
+        return d0, 3 * (high - low) - 2 * d0 - d1, 2 * (low - high) + d0 + d1
+
+    def offset() -> Array:
+        coefficients = cubic() if course is None else course()
+        # where nothing crosses, a line from -1 to 1 keeps values and derivatives finite
+        line = (-1.0, 2.0, *[0.0] * (len(coefficients) - 1))
+        polynomial = [jnp.where(has_crossed, x, other) for x, other in zip((low, *coefficients), line, strict=True)]
+        return jnp.where(has_crossed, _root(polynomial) * h, jnp.inf)
+
+    return has_crossed, jax.lax.cond(any_lane(has_crossed), offset, lambda: jnp.full_like(low, jnp.inf))
 
 
 def linear_crossing(
@@ -55,7 +62,7 @@ def linear_crossing(
     return has_crossed, jnp.where(has_crossed, -low / rise * h, jnp.inf)
 
 
-def _root(polynomial: Sequence[Array], is_wanted: Bool[Array, ""]) -> Array:
+def _root(polynomial: Sequence[Array]) -> Array:
     """Where in [0, 1] the polynomial in u, below 0 at 0 and not so at 1, is 0; differentiable in its coefficients."""
 
     def value_and_slope(u: Array, polynomial: Sequence[Array]) -> tuple[Array, Array]:
@@ -76,8 +83,7 @@ def _root(polynomial: Sequence[Array], is_wanted: Bool[Array, ""]) -> Array:
 
     # a loop, not unrolled: fused with a stimulus that sums over something, the chain would compile for ever
     start = (-fixed[0] / sum(fixed[1:]), jnp.zeros_like(fixed[0]), jnp.ones_like(fixed[0]))
-    n = jnp.where(any_lane(is_wanted), _ITERATIONS, 0)
-    u = jax.lax.fori_loop(0, n, iterate, start)[0]
+    u = jax.lax.fori_loop(0, _ITERATIONS, iterate, start)[0]
     # one more step carries the derivatives
     value, slope = value_and_slope(u, polynomial)
     return u - value / jnp.where(slope == 0, 1.0, slope)

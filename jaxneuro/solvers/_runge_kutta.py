@@ -43,13 +43,13 @@ class AbstractRungeKutta(AbstractOneStep):
         return jax.tree.map(leaf, y0, k, *moved)
 
     def slopes(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, *, first: Any = None) -> list[Any]:
-        """The k_i; `first`, k_1 where it is known."""
+        """The k_i, each computed once and not anew in every later stage; `first`, k_1 where it is known."""
         h = t1 - t0
         first = terms.vf(t0, y0, args) if first is None else first
         ks = [first]
         for row in self.a:
             y = separated(_combined(y0, h, row, ks), t0)
-            ks.append(terms.vf(t0 + sum(row) * h, y, args))
+            ks.append(separated(terms.vf(t0 + sum(row) * h, y, args), t0))
         return ks
 
     def combined(self, y0: Any, h: Any, ks: list[Any]) -> Any:
