@@ -247,7 +247,7 @@ def _trajectory(
     def polished(k: Int[Array, ""], offset: Float[Array, ""]) -> Float[Array, ""]:
         before, after = (jax.tree.map(lambda rows, k=k: rows[k], ys) for k in (k, k + 1))
         if solver.solver is None:
-            return left[k] + _crossing(solver, model, stimulus, before, left[k], right[k], offset)
+            return left[k] + _crossing(model, stimulus, before, left[k], right[k], offset)
         within = InputWithin(stimulus, left[k], right[k])
         return left[k] + crossing_time(model, within, right[k] - left[k], before, after)[1]
 
@@ -259,19 +259,21 @@ def _trajectory(
 
 
 def _crossing(
-    solver: Adaptive, model: AbstractModel, stimulus: AbstractStimulus, y: Any, left: Array, right: Array, near: Array
+    model: AbstractModel, stimulus: AbstractStimulus, y: Any, left: Array, right: Array, near: Array
 ) -> Float[Array, ""]:
     """When the voltage crosses the threshold in a step [ms after its start], to the accuracy of the steps themselves:
     two Newton steps from `near`, each by a shorter step to there, which make two derivatives exact."""
-    within, near = InputWithin(stimulus, left, right), jax.lax.stop_gradient(near)
-    for _ in range(2):
-        there = _advanced(solver, model, stimulus, y, left, right, left + near)
+    within, term = InputWithin(stimulus, left, right), ModelTerm(model)
+
+    def newton(near: Array, _: None) -> tuple[Array, None]:
+        there = Tsit5().advance_in_loop(term, left, near, y, within)
         slope = model.voltage(model.vector_field(left + near, there, within))
         step = (model.voltage(there) - model.spike_threshold) / jnp.where(slope == 0, 1.0, slope)
         moved = near - step
         is_inside = jax.lax.stop_gradient((moved >= 0) & (moved <= right - left))
-        near = jnp.where(is_inside, moved, near)
-    return near
+        return jnp.where(is_inside, moved, near), None
+
+    return jax.lax.scan(newton, jax.lax.stop_gradient(near), None, length=2)[0]
 
 
 def _spans(

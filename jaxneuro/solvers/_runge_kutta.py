@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxneuro.fusion import separated
@@ -51,6 +53,25 @@ class AbstractRungeKutta(AbstractOneStep):
             y = separated(_combined(y0, h, row, ks), t0)
             ks.append(separated(terms.vf(t0 + sum(row) * h, y, args), t0))
         return ks
+
+    def advance_in_loop(self, terms: Any, t0: Any, h: Any, y0: Any, args: Any) -> Any:
+        """`advance` in a loop over the stages, so that the model is compiled once instead of once per stage; over many
+        lanes it runs slower."""
+        a = np.zeros((len(self.b), len(self.b)))
+        for i, row in enumerate(self.a, start=1):
+            a[i, : len(row)] = row
+
+        def moved(weights: Any, ks: Any) -> Any:
+            return jax.tree.map(lambda x, k: x + h * jnp.tensordot(weights.astype(x.dtype), k, 1), y0, ks)
+
+        def stage(ks: Any, at: tuple) -> tuple[Any, None]:
+            i, row, c = at
+            k = terms.vf(t0 + c * h, moved(row, ks), args)
+            return jax.tree.map(lambda rows, x: rows.at[i].set(x), ks, k), None
+
+        unknown = jax.tree.map(lambda x: jnp.zeros((len(self.b), *x.shape), x.dtype), y0)
+        ks, _ = jax.lax.scan(stage, unknown, (np.arange(len(self.b)), a, a.sum(axis=1)))
+        return moved(np.asarray(self.b), ks)
 
     def combined(self, y0: Any, h: Any, ks: list[Any]) -> Any:
         """State at the end of a step."""
