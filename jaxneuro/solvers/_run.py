@@ -103,7 +103,7 @@ def _run_jvp(
         program = solver.program(model, stimulus, y0, grid)
         stride = grid.stride(solver.dt)
         rows = rows_per_block(program, stride, solver.memory)
-        ys, fired, result = _in_steps(program) if rows is None else _in_blocks(program, stride, rows)
+        ys, fired, result = _in_steps(program, stride) if rows is None else _in_blocks(program, stride, rows)
         return ys, *_gathered(program, fired, n_spikes, result)
 
     return eqx.filter_jvp(run, primals, tangents)
@@ -150,7 +150,7 @@ def rows_per_block(program: AbstractProgram, stride: int, memory: float | None) 
     return max(round(math.sqrt(program.n_steps) / stride), 1)
 
 
-def _in_steps(program: AbstractProgram) -> tuple[Any, _Fired, RESULTS]:
+def _in_steps(program: AbstractProgram, stride: int) -> tuple[Any, _Fired, RESULTS]:
     """States at the saving times and spikes of all steps, each of which reverse mode computes anew."""
 
     @jax.checkpoint
@@ -160,9 +160,21 @@ def _in_steps(program: AbstractProgram) -> tuple[Any, _Fired, RESULTS]:
 
     start = program.init()
     end, (later, fired) = program.scan(step, start)
-    saved = program.split.save_indices
-    ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest])[saved], start.y, later)
-    return ys, fired, program.outcome(end)
+    has_jumps = program.stimulus.jump_ts.shape[-1] > 0
+
+    def saved(first: Array, rest: Array) -> Array:
+        if has_jumps:
+            return jnp.concatenate([first[None], rest])[program.split.save_indices]
+        last = rest[-1:] if program.n_steps % stride else rest[:0]
+        return jnp.concatenate([first[None], _lanes_last(rest[stride - 1 :: stride]), last])
+
+    return jax.tree.map(saved, start.y, later), fired, program.outcome(end)
+
+
+def _lanes_last(rows: Float[Array, "n_row *s"]) -> Float[Array, "n_row *s"]:
+    """The rows themselves, through a loop over them: what derivatives bring back to it under jax.vmap has its lanes
+    last, as the loop over time needs it, and not first, so that none of it is copied."""
+    return jax.lax.map(jax.lax.optimization_barrier, rows)
 
 
 def _in_blocks(program: AbstractProgram, stride: int, rows: int) -> tuple[Any, _Fired, RESULTS]:
