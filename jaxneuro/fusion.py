@@ -12,16 +12,17 @@ from jaxneuro.lanes import any_lane
 __all__ = ["separated"]
 
 
-def separated(values: Any, t: Float[Array, ""]) -> Any:
-    """The values themselves, arrays in any pytree, computed once before anything that uses them. `t`, any number that
-    is only known when the program runs, e.g. the time.
+def separated(values: Any, t: Float[Array, "*s"]) -> Any:
+    """The values themselves, arrays in any pytree, computed once before anything that uses them. `t`, any numbers that
+    are only known when the program runs, e.g. the time.
 
     jaxlib keeps optimisation barriers until it has fused from version 0.12 on. Before that, on CPUs only control flow
     holds: a branch that is always taken, but that only `t` tells so.
     """
     if HAS_JAXLIB_012 or jax.default_backend() != "cpu":
         return jax.lax.optimization_barrier(values)
-    is_number = any_lane(jax.lax.stop_gradient(t) == jax.lax.stop_gradient(t))
+    t = jax.lax.stop_gradient(t)
+    is_number = any_lane(jnp.any(t == t))
     return jax.lax.cond(is_number, lambda x: x, lambda x: jax.tree.map(_unknown, x), values)
 
 

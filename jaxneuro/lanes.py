@@ -211,20 +211,13 @@ class Plan(NamedTuple):
         return self.width * self.per_batch
 
 
-# Chunk of lanes whose step is so short that calling its kernels takes longer than they do.
-_LIGHT_WIDTH = 2048
-
-
-def plan(n_lane: int, cores: int | None = None, *, is_light: bool = False) -> Plan:
-    """The plan for `n_lane` lanes on `cores` cores, None for all that this process may use; of many light lanes, a
-    few operations a step, in wide chunks."""
+def plan(n_lane: int, cores: int | None = None) -> Plan:
+    """The plan for `n_lane` lanes on `cores` cores, None for all that this process may use."""
     if cores is not None and (isinstance(cores, bool) or not isinstance(cores, int) or cores < 1):
         raise ValueError(f"Argument `cores` must be a whole number of at least 1, but is {cores!r}; None takes all.")
     cores = (cores or n_cores()) if _is_cpu() else 1
     is_whole = not _is_cpu() or n_lane < _FEWEST
     width = n_lane if is_whole else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
-    if is_light and not is_whole and n_lane >= _LIGHT_WIDTH * cores:
-        width = _LIGHT_WIDTH
     n_chunk = math.ceil(n_lane / width)
     # a power of two, so that there are few shapes, and every core has something to do
     per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)

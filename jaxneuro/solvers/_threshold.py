@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxneuro.fusion import separated
 from jaxneuro.models import AbstractSpikingModel
 
 __all__ = ["Crossing", "find_crossing", "gap_and_slope", "may_cross", "polished", "smaller"]
@@ -52,7 +53,8 @@ def find_crossing(
     fixed = jax.tree.map(jax.lax.stop_gradient, (model, y, i_app))
     gap, slope = gap_and_slope(*fixed)
     n_first = 4 if is_unrolled else 0
-    is_inside, s = _first_root(_gap_along(*fixed), jax.lax.stop_gradient(h), gap, slope, n_first=n_first)
+    f, fixed_h = _gap_along(*fixed), jax.lax.stop_gradient(h)
+    is_inside, s = _first_root(f, fixed_h, gap, slope, n_first=n_first, is_simple=model.is_simple)
     starts_above = is_armed & (gap >= 0)
     return Crossing(starts_above | is_inside, is_inside, jnp.where(starts_above, 0.0, s))
 
@@ -119,7 +121,13 @@ class _Search(NamedTuple):
 
 
 def _first_root(
-    f: _Function, h: Array, start: Float[Array, "*s"], slope_start: Float[Array, "*s"], *, n_first: int
+    f: _Function,
+    h: Array,
+    start: Float[Array, "*s"],
+    slope_start: Float[Array, "*s"],
+    *,
+    n_first: int,
+    is_simple: bool,
 ) -> tuple[Bool[Array, "*s"], Float[Array, "*s"]]:
     """Whether f, below 0 at 0, reaches 0 within h, and where, nearly to rounding, from its value and slope at 0.
 
@@ -134,6 +142,8 @@ def _first_root(
     def iterate(state: _Search) -> _Search:
         k, s, low, high, has_root, is_seeking, is_active = state
         value, slope = _value_and_slope(f, s)
+        if is_simple:  # once, and not anew for each number that needs them
+            value, slope = separated((value, slope), s)
         is_seeking = jnp.where(k == 0, is_below & is_rising & (slope < 0), is_seeking) & (value < 0)
         has_root = has_root | (is_active & (value >= 0))
         goes_up = jnp.where(has_root, value < 0, slope > 0)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jaxlib
 
 from jaxneuro._simulate import checked_run
-from jaxneuro.lanes import chunk_width, compiler_options, has_set_flags, lane_budget
+from jaxneuro.lanes import chunk_width, compiler_options, has_set_flags, lane_budget, plan
 from jaxneuro.models import AbstractModel
 from jaxneuro.solvers import (
     AbstractFixedSolver,
@@ -24,7 +24,6 @@ from jaxneuro.solvers import (
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.sweeps._grids import Grid, zipped
 from jaxneuro.sweeps._measures import chosen_measures
-from jaxneuro.sweeps._sweep import planned
 
 __all__ = ["Explanation", "explain"]
 
@@ -74,7 +73,7 @@ def explain(
     stimulus, solver, times, _ = checked_run(
         model, stimulus, t0=t0, t1=t1, dt_save=dt_save, solver=solver, max_spikes=None
     )
-    cut, backend = planned(model, solver, n_lane, cores), jax.default_backend()
+    cut, backend = plan(n_lane, cores), jax.default_backend()
     needs_solution = [name for name, m in chosen_measures(keep).items() if m.function is not None]
     facts: dict[str, Any] = {
         "device": jax.devices()[0].device_kind if backend != "cpu" else f"cpu, {cut.cores} core(s)",

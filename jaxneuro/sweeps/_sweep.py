@@ -15,10 +15,10 @@ from jaxneuro import params
 from jaxneuro._simulate import check_shape, checked_run, simulate
 from jaxneuro.compilation import compile_seconds
 from jaxneuro.lanes import Plan, plan, run_batches, store
-from jaxneuro.models import AbstractModel, AbstractNetwork
+from jaxneuro.models import AbstractModel
 from jaxneuro.params import ParamInfo
 from jaxneuro.results import outcome_names
-from jaxneuro.solvers import AbstractSolver, Adaptive, ExactSpikes, Reducer, TimeGrid, default_fixed_solver
+from jaxneuro.solvers import AbstractSolver, Adaptive, Reducer, TimeGrid, default_fixed_solver
 from jaxneuro.stimuli import AbstractStimulus
 from jaxneuro.sweeps._grids import Grid, zipped
 from jaxneuro.sweeps._measures import Measure, chosen_measures
@@ -79,7 +79,7 @@ def sweep(
     dtype = jnp.result_type(float)
     values = {name: column.astype(dtype) for name, column in grid.columns.items()}
 
-    cut = planned(model, solver, len(grid), cores)
+    cut = plan(len(grid), cores)
     kept, is_done = None, np.zeros(len(grid), bool)
     bar = tqdm(total=len(grid), unit="run", unit_scale=True, desc="sweep", disable=not progress)
     with compile_seconds() as watch, bar:
@@ -100,12 +100,6 @@ def sweep(
         "solver": str(solver),
     }
     return _dataset(grid, infos, measures, columns, codes, times.save_ts, seconds)
-
-
-def planned(model: AbstractModel, solver: AbstractSolver, n_lane: int, cores: int | None) -> Plan:
-    """How the lanes of a sweep are cut: looking for the spikes of single neurons is many light kernels."""
-    is_light = isinstance(solver, ExactSpikes) and not isinstance(model, AbstractNetwork)
-    return plan(n_lane, cores, is_light=is_light)
 
 
 class Lane(eqx.Module):
