@@ -49,7 +49,7 @@ def crossing_time(
         polynomial = [jnp.where(has_crossed, x, other) for x, other in zip((low, *coefficients), line, strict=True)]
         return jnp.where(has_crossed, _root(polynomial) * h, jnp.inf)
 
-    return has_crossed, jax.lax.cond(any_lane(has_crossed), offset, lambda: jnp.full_like(low, jnp.inf))
+    return has_crossed, jax.lax.cond(any_lane(jnp.any(has_crossed)), offset, lambda: jnp.full_like(low, jnp.inf))
 
 
 def linear_crossing(
