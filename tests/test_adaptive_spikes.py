@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxneuro import Adaptive, FitzHughNagumo, HodgkinHuxley, Tsit5, simulate, sweep
+from jaxneuro import RK4, Adaptive, Euler, FitzHughNagumo, HodgkinHuxley, Tsit5, simulate, sweep
 
 
 def spike_times(model, i, t1, rtol):
@@ -35,6 +35,15 @@ def test_adaptive_spikes_have_two_exact_derivatives():
     np.testing.assert_allclose((slopes(i + h) - slopes(i - h)) / (2 * h), jax.jacfwd(jax.jacfwd(times))(i), rtol=1e-5)
     # slower in reverse mode, and the same
     np.testing.assert_allclose(jax.grad(lambda i: times(i)[2])(i), slopes(i)[2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", [Euler(), RK4(), Tsit5()], ids=lambda m: type(m).__name__)
+def test_a_step_in_a_loop_over_its_stages_is_the_same_step(method):
+    term = diffrax.ODETerm(lambda t, y, args: {"a": jnp.cos(t) * y["b"].sum(), "b": -y["a"] * y["b"] ** 2})
+    y, (t, h) = {"a": jnp.asarray(0.7), "b": jnp.asarray([1.1, -0.4])}, jnp.asarray([0.3, 0.2])
+    written, looped = method.advance(term, t, t + h, y, None), method.advance_in_loop(term, t, h, y, None)
+    np.testing.assert_allclose(looped["a"], written["a"], rtol=1e-14)
+    np.testing.assert_allclose(looped["b"], written["b"], rtol=1e-14)
 
 
 def test_course_of_a_step_is_of_fourth_order():

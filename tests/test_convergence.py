@@ -74,8 +74,8 @@ def test_explain_counts_what_a_gradient_stores():
     compiled = jax.jit(jax.vmap(jax.grad(loss))).lower(values).compile()
     used = compiled.memory_analysis().temp_size_in_bytes
     assert told["steps"] == 400 and told["chunk"] == 128
-    # the voltage of every step and its cotangent come on top of four variables
-    assert told["bytes of a chunk, gradient"] == pytest.approx(used, rel=0.5)
+    # the cotangent of every step's voltage comes on top of what is carried, and no copy of it
+    assert told["bytes of a chunk, gradient"] == pytest.approx(used, rel=0.3)
 
 
 def test_explain_tells_when_blocks_are_stored_and_when_traces_are_kept():
