@@ -32,6 +32,8 @@ import jaxneuro  # noqa: E402, F401  (it adds flags of its own, which children a
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.devices()
+# Tracing makes many objects that live: looking through all of them as often as Python does takes 5 % of the suite.
+gc.set_threshold(50_000, 20, 20)
 os.environ["XLA_FLAGS"] = FLAGS
 
 
