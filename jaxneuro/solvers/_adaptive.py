@@ -270,10 +270,9 @@ def _crossing(
         slope = model.voltage(model.vector_field(left + near, there, within))
         step = (model.voltage(there) - model.spike_threshold) / jnp.where(slope == 0, 1.0, slope)
         moved = near - step
-        is_inside = jax.lax.stop_gradient((moved >= 0) & (moved <= right - left))
-        return jnp.where(is_inside, moved, near), None
+        return jnp.where((moved >= 0) & (moved <= right - left), moved, near), None
 
-    return jax.lax.scan(newton, jax.lax.stop_gradient(near), None, length=2)[0]
+    return jax.lax.scan(newton, near, None, length=2)[0]
 
 
 def _spans(

@@ -53,8 +53,14 @@ def find_crossing(
     fixed = jax.tree.map(jax.lax.stop_gradient, (model, y, i_app))
     gap, slope = gap_and_slope(*fixed)
     n_first = 4 if is_unrolled else 0
-    f, fixed_h = _gap_along(*fixed), jax.lax.stop_gradient(h)
-    is_inside, s = _first_root(f, fixed_h, gap, slope, n_first=n_first, is_simple=model.is_simple)
+    along = _gap_along(*fixed)
+
+    def both(s: Array) -> tuple[Array, Array]:
+        found = _value_and_slope(along, s)
+        # once, and not anew for each number of the search that needs them
+        return separated(found, s) if model.is_simple else found
+
+    is_inside, s = _first_root(both, jax.lax.stop_gradient(h), gap, slope, n_first=n_first)
     starts_above = is_armed & (gap >= 0)
     return Crossing(starts_above | is_inside, is_inside, jnp.where(starts_above, 0.0, s))
 
@@ -121,15 +127,15 @@ class _Search(NamedTuple):
 
 
 def _first_root(
-    f: _Function,
+    f: Callable[[Array], tuple[Array, Array]],
     h: Array,
     start: Float[Array, "*s"],
     slope_start: Float[Array, "*s"],
     *,
     n_first: int,
-    is_simple: bool,
 ) -> tuple[Bool[Array, "*s"], Float[Array, "*s"]]:
-    """Whether f, below 0 at 0, reaches 0 within h, and where, nearly to rounding, from its value and slope at 0.
+    """Whether a function, f(s) its value and slope, below 0 at 0, reaches 0 within h, and where, nearly to rounding,
+    from its value and slope at 0.
 
     By Newton's method, from h or else from 0, and bisection where that would leave the bracket. An f that rises at 0
     and is below 0 again and falling at h is bisected for its maximum, until a point above 0 is found or the interval is
@@ -141,9 +147,7 @@ def _first_root(
 
     def iterate(state: _Search) -> _Search:
         k, s, low, high, has_root, is_seeking, is_active = state
-        value, slope = _value_and_slope(f, s)
-        if is_simple:  # once, and not anew for each number that needs them
-            value, slope = separated((value, slope), s)
+        value, slope = f(s)
         is_seeking = jnp.where(k == 0, is_below & is_rising & (slope < 0), is_seeking) & (value < 0)
         has_root = has_root | (is_active & (value >= 0))
         goes_up = jnp.where(has_root, value < 0, slope > 0)
