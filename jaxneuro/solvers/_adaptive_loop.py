@@ -134,8 +134,8 @@ def _attempt(
     h = within.right - within.left
     term = ModelTerm(model)
     ks = _METHOD.slopes(term, within.left, within.right, state.y, within, first=state.k)
-    y = separated(_METHOD.combined(state.y, h, ks), state.t)
-    ks = [*ks, separated(model.vector_field(within.right, y, within), state.t)]
+    y = separated(_METHOD.combined(state.y, h, ks))
+    ks = [*ks, separated(model.vector_field(within.right, y, within))]
 
     def scaled(before: Array, after: Array, *slopes: Array) -> Array:
         error = h * sum(w * k for w, k in zip(_METHOD.error, slopes, strict=True))

@@ -39,7 +39,7 @@ def crossing_time(
     def cubic() -> Sequence[Array]:
         start = within.left - within.origin
         ends = ((start, before), (start + h, after))
-        d0, d1 = separated([h * model.voltage(model.vector_field(t, y, within)) for t, y in ends], within.left)
+        d0, d1 = separated([h * model.voltage(model.vector_field(t, y, within)) for t, y in ends])
         return d0, 3 * (high - low) - 2 * d0 - d1, 2 * (low - high) + d0 + d1
 
     def offset() -> Array:

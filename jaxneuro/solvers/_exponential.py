@@ -54,7 +54,7 @@ class ExponentialStrang(AbstractOneStep):
             return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, duration), part(y), part(dy), part(A))
 
         def half_voltage(y: Any, t: Any) -> Any:
-            return separated(y._replace(V=moved(y, t, 0.5 * h, lambda z: z.V)), t)
+            return separated(y._replace(V=moved(y, t, 0.5 * h, lambda z: z.V)))
 
         def half_concentration(y: Any, t: Any, ion: str) -> Any:
             return y._replace(ions=y.ions | {ion: moved(y, t, 0.5 * h, lambda z: z.ions[ion])})

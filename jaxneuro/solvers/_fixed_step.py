@@ -129,7 +129,7 @@ class _SmoothProgram(AbstractProgram):
 
     def step(self, carry: _Smooth, edge: Edge) -> tuple[_Smooth, Span]:
         within = edge.input(self.stimulus)
-        y = separated(one_step(self.solver, self.model, carry.y, within, edge.length), edge.left)
+        y = separated(one_step(self.solver, self.model, carry.y, within, edge.length))
         has_spiked, offset = crossing_time(self.model, within, edge.length, carry.y, y)
         stiffness = carry.stiffness
         if isinstance(self.solver, AbstractRungeKutta):

@@ -50,7 +50,7 @@ class GridSpikes(AbstractProgram):
         model, h = self.model, edge.length
         rest = carry.rest
         is_held = rest > 0.5 * h
-        y = separated(self._moved(carry.y, edge, is_held), edge.left)
+        y = separated(self._moved(carry.y, edge, is_held))
         gap = model.gap(y)
         # an empty step, where the stimulus jumps on the grid, is none
         may_fire = (rest >= 0) & ~is_held & (h > 0)

@@ -34,7 +34,7 @@ class AbstractRungeKutta(AbstractOneStep):
         y, moved = y0, []
         for start, shift in zip(starts, shifts, strict=False):
             k = terms.vf(t0 + start * h, y, args)
-            y = separated(jax.tree.map(lambda x, dx, a=shift: x + a * h * dx, y0, k), t0)
+            y = separated(jax.tree.map(lambda x, dx, a=shift: x + a * h * dx, y0, k))
             moved.append(y)
         k = terms.vf(t0 + starts[-1] * h, y, args)
         weights = [b / a for b, a in zip(self.b, shifts, strict=False)]
@@ -50,8 +50,8 @@ class AbstractRungeKutta(AbstractOneStep):
         first = terms.vf(t0, y0, args) if first is None else first
         ks = [first]
         for row in self.a:
-            y = separated(_combined(y0, h, row, ks), t0)
-            ks.append(separated(terms.vf(t0 + sum(row) * h, y, args), t0))
+            y = separated(_combined(y0, h, row, ks))
+            ks.append(separated(terms.vf(t0 + sum(row) * h, y, args)))
         return ks
 
     def advance_in_loop(self, terms: Any, t0: Any, h: Any, y0: Any, args: Any) -> Any:

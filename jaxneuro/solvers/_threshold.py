@@ -56,9 +56,8 @@ def find_crossing(
     along = _gap_along(*fixed)
 
     def both(s: Array) -> tuple[Array, Array]:
-        found = _value_and_slope(along, s)
         # once, and not anew for each number of the search that needs them
-        return separated(found, s) if model.is_simple else found
+        return separated(_value_and_slope(along, s))
 
     is_inside, s = _first_root(both, jax.lax.stop_gradient(h), gap, slope, n_first=n_first)
     starts_above = is_armed & (gap >= 0)
