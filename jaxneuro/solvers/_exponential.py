@@ -26,7 +26,7 @@ class ExponentialEuler(AbstractOneStep):
 
     def advance(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
         h = t1 - t0
-        dy, A = require_conductance_model(model_of(terms)).linearised(y0, args(t0 + 0.5 * h))
+        dy, A = _linearised(require_conductance_model(model_of(terms)), y0, args(t0 + 0.5 * h))
         return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, h), y0, dy, A)
 
 
@@ -50,7 +50,7 @@ class ExponentialStrang(AbstractOneStep):
 
         def moved(y: Any, t: Any, duration: Any, part: Callable[[Any], Any]) -> Any:
             """`part` of the state a `duration` later, the rest held; the input is that of time t."""
-            dy, A = model.linearised(y, args(t))
+            dy, A = _linearised(model, y, args(t))
             return jax.tree.map(lambda x, dx, a: linear_update(x, dx, a, duration), part(y), part(dy), part(A))
 
         def half_voltage(y: Any, t: Any) -> Any:
@@ -68,6 +68,12 @@ class ExponentialStrang(AbstractOneStep):
         for ion in reversed(y0.ions):
             y = half_concentration(y, t1, ion)
         return y
+
+
+def _linearised(model: AbstractConductanceModel, y: Any, i_app: Any) -> tuple[Any, Any]:
+    """The model's slopes and rates; that of V apart, as gradients by every conductance need what comes back to it."""
+    dy, A = model.linearised(y, i_app)
+    return dy, A._replace(V=separated(A.V))
 
 
 def require_conductance_model(model: AbstractModel) -> AbstractConductanceModel:
