@@ -8,7 +8,7 @@ import pytest
 
 import jaxneuro as jn
 from jaxneuro.cli import main
-from jaxneuro.cli._common import MODELS, usual_currents
+from jaxneuro.cli._common import MODELS, build_model, usual_currents
 
 
 @pytest.fixture
@@ -184,8 +184,14 @@ def test_help_has_an_example_and_names_units(jaxneuro, command):
         assert re.search(r"\[[^\]]+\]", text), f"{option} says no unit"
 
 
+@pytest.mark.parametrize("name", ["hh", "HH", "HodgkinHuxley", "hodgkin-huxley"])
+def test_model_is_known_by_its_name_and_by_its_class(name):
+    assert type(build_model(name, ["C_m=2"])) is jn.HodgkinHuxley
+
+
 BAD = {
-    "unknown model": (("simulate", "hhh"), "MODEL must be one of hh, fhn, lif"),
+    "unknown model": (("simulate", "nosuch"), "MODEL must be one of hh, fhn, lif.*choose one"),
+    "misspelt model": (("simulate", "HodgkinHuxly"), "did you mean 'hh'"),
     "unknown parameter": (("simulate", "hh", "--set", "na.gmax=3"), "did you mean 'na.g_max'"),
     "negative capacitance": (("simulate", "hh", "--set", "C_m=-1"), "`C_m` must be a number > 0"),
     "setting without number": (("simulate", "hh", "--set", "C_m"), "NAME=VALUE"),

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -118,13 +119,19 @@ def model_option(command: Callable) -> Callable:
 
 
 def build_model(name: str, settings: Sequence[str]) -> AbstractModel:
-    """The model called `name` with the parameters of `settings`; one sentence if something is unknown."""
-    key = name.lower()
-    if key not in MODELS:
-        close = difflib.get_close_matches(key, MODELS, n=1, cutoff=0.3)
-        hint = f"did you mean {close[0]!r}?" if close else "choose one."
+    """The model called `name`, or whose class is, with the parameters of `settings`; one sentence if something is
+    unknown."""
+    known = {_letters(spelling): key for key, model in MODELS.items() for spelling in (key, model.__name__)}
+    if _letters(name) not in known:
+        close = difflib.get_close_matches(_letters(name), known, n=1)
+        hint = f"did you mean {known[close[0]]!r}?" if close else "choose one."
         raise ValueError(f"Argument MODEL must be one of {', '.join(MODELS)}, but is {name!r}; {hint}")
-    return params.replace(MODELS[key](), dict(map(_setting, settings)))
+    return params.replace(MODELS[known[_letters(name)]](), dict(map(_setting, settings)))
+
+
+def _letters(name: str) -> str:
+    """The name without case and hyphens, in which the spellings of a model differ."""
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def _setting(text: str) -> tuple[str, float]:
