@@ -40,7 +40,8 @@ __all__ = [
 _NARROWEST = 64
 _VECTOR = 16
 _FEWEST = 4  # fewer lanes cost less alone than 64 do
-_MOST_CHUNKS = 16  # of one call, between which progress is shown and Ctrl-C heard
+_MOST_CHUNKS = 32  # of one call, between which progress is shown and Ctrl-C heard
+_MOST_IDLE = 0.1  # of the run's time, which cores may wait for the last one
 
 
 @functools.cache
@@ -218,10 +219,19 @@ def plan(n_lane: int, cores: int | None = None) -> Plan:
     cores = (cores or n_cores()) if _is_cpu() else 1
     is_whole = not _is_cpu() or n_lane < _FEWEST
     width = n_lane if is_whole else min(w for w in _widths() if w >= min(n_lane, _widths()[-1]))
-    n_chunk = math.ceil(n_lane / width)
-    # a power of two, so that there are few shapes, and every core has something to do
-    per_batch = min(2 ** math.ceil(math.log2(max(n_chunk / cores, 1))), _MOST_CHUNKS)
-    return Plan(width, per_batch, cores)
+    return Plan(width, _chunks_per_batch(math.ceil(n_lane / width), cores), cores)
+
+
+def _chunks_per_batch(n_chunk: int, cores: int) -> int:
+    """As many as keep all cores busy to the end; a power of two, so that there are few shapes."""
+    sizes = (2**k for k in reversed(range(_MOST_CHUNKS.bit_length())) if 2**k < 2 * n_chunk)
+    return next((size for size in sizes if _longest(n_chunk, size, cores) <= (1 + _MOST_IDLE) * n_chunk / cores), 1)
+
+
+def _longest(n_chunk: int, size: int, cores: int) -> int:
+    """Chunks of the core that has most, if each takes a batch of `size` in turn and one the rest."""
+    full, rest = divmod(n_chunk, size)
+    return max(math.ceil(full / cores) * size, full // cores * size + rest)
 
 
 def map_lanes(

@@ -183,6 +183,17 @@ def test_any_lane_is_one_value_for_all():
     assert not jax.vmap(lambda x: lanes.any_lane(x > 5))(jnp.arange(3.0)).any()
 
 
+@pytest.mark.parametrize("cores", [1, 2, 3, 16])
+def test_cores_end_together(cores):
+    for n_lane in (128 * np.array([1, 3, 8, 31, 40, 400, 4001])).tolist():
+        cut = lanes.plan(n_lane, cores)
+        batches = [min(cut.size, n_lane - start) for start in range(0, n_lane, cut.size)]
+        loads = np.zeros(cores)
+        for batch in batches:
+            loads[loads.argmin()] += batch
+        assert loads.max() <= 1.1 * n_lane / cores or cut.per_batch == 1
+
+
 def test_lanes_plan_fills_vectors_and_cores():
     assert lanes.plan(3, cores=2).width == 3
     for n in (5, 100, 1000, 10**6):
