@@ -190,7 +190,8 @@ def test_model_is_known_by_its_name_and_by_its_class(name):
 
 
 BAD = {
-    "unknown model": (("simulate", "nosuch"), "MODEL must be one of hh, fhn, lif.*choose one"),
+    "unknown model": (("simulate", "hhh"), "MODEL must be one of hh, fhn, lif"),
+    "model like no other": (("simulate", "nosuch"), "but is 'nosuch'; choose one"),
     "misspelt model": (("simulate", "HodgkinHuxly"), "did you mean 'hh'"),
     "unknown parameter": (("simulate", "hh", "--set", "na.gmax=3"), "did you mean 'na.g_max'"),
     "negative capacitance": (("simulate", "hh", "--set", "C_m=-1"), "`C_m` must be a number > 0"),

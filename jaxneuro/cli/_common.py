@@ -122,11 +122,12 @@ def build_model(name: str, settings: Sequence[str]) -> AbstractModel:
     """The model called `name`, or whose class is, with the parameters of `settings`; one sentence if something is
     unknown."""
     known = {_letters(spelling): key for key, model in MODELS.items() for spelling in (key, model.__name__)}
-    if _letters(name) not in known:
-        close = difflib.get_close_matches(_letters(name), known, n=1)
+    given = _letters(name)
+    if given not in known:
+        close = difflib.get_close_matches(given, known, n=1)
         hint = f"did you mean {known[close[0]]!r}?" if close else "choose one."
         raise ValueError(f"Argument MODEL must be one of {', '.join(MODELS)}, but is {name!r}; {hint}")
-    return params.replace(MODELS[known[_letters(name)]](), dict(map(_setting, settings)))
+    return params.replace(MODELS[known[given]](), dict(map(_setting, settings)))
 
 
 def _letters(name: str) -> str:
